@@ -46,6 +46,7 @@ export async function benchColdStart(args: readonly string[]): Promise<void> {
       CIPHERTRAIL_COLLECT_QUEUE: `${s3.url}/111122223333/collect`,
       CIPHERTRAIL_TRUST_KEY: 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
       CIPHERTRAIL_DELIVER_QUEUE: `${s3.url}/111122223333/deliver`,
+      CIPHERTRAIL_PACK_QUEUE: `${s3.url}/111122223333/pack`,
       POWERTOOLS_METRICS_NAMESPACE: 'bench',
     })
     const objects = openStore(STORE)

@@ -194,7 +194,7 @@ ${table}
     .join(', ')}. Only AWS can show them.
 - **Prices** are list prices of us-east-1 in US dollars, without free tiers. The free tiers cover the functions, queues and schedules of a few clusters. Look up the prices of your region.
 
-The mail row is ${CHANNELS} channels of ten people. A thousand mails cost 10 cents, and storing their records another 10 cents. Not in it: the API and its transfers (a dollar for a million requests), a VPC's endpoints or NAT gateway (tens of dollars a month, more than all the rest for few clusters), replication, and Secrets Manager ($0.40 for each token). S3 Bucket Keys keep the requests to KMS to a few. CloudTrail data events on the evidence bucket, if a policy requires them, cost about as much as the writes.
+The mail row is ${CHANNELS} channels of ten people. A thousand mails cost 10 cents, and storing their records another 10 cents. An audit pack that somebody asks for is stored as long as you keep it (2 cents a month for each GB), and costs a get for each piece of evidence and at most 3 cents of Lambda to make. Not in it: the API and its transfers (a dollar for a million requests), a VPC's endpoints or NAT gateway (tens of dollars a month, more than all the rest for few clusters), replication, and Secrets Manager ($0.40 for each token). S3 Bucket Keys keep the requests to KMS to a few. CloudTrail data events on the evidence bucket, if a policy requires them, cost about as much as the writes.
 
 **What makes it cheaper:** windows of an hour where nobody needs to know within minutes; \`plan-schedule\` and \`alert-schedule\` every quarter of an hour then, too; evidence that expires (\`evidence-expires\`).
 `

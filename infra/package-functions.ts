@@ -153,6 +153,9 @@ function filesOf(name: string): Entries {
   if (name === 'report') return reportFiles()
   const files: Entries = new Map()
   if (name === 'query') addFolder(files, join(ROOT, 'lib/query/routes/templates'), 'templates')
+  // The verifier that is put into every pack.
+  if (name === 'pack')
+    for (const folder of ['bundled', 'bundled/verifier']) addFolder(files, join(ROOT, 'lib/pack', folder), folder)
   if (name === 'deliver' || name === 'alert')
     for (const kind of ['mail', 'alert']) addFolder(files, join(ROOT, `lib/deliver/${kind}/templates`), 'templates')
   return files

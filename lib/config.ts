@@ -48,6 +48,8 @@ export type Config = {
   readonly collectQueue: string | undefined
   /** `CIPHERTRAIL_DELIVER_QUEUE`: the URL of the queue of mails to send. */
   readonly deliverQueue: string | undefined
+  /** `CIPHERTRAIL_PACK_QUEUE`: the URL of the queue of packs to make. */
+  readonly packQueue: string | undefined
   /** `CIPHERTRAIL_API_CLAIM`: the claim of a token that names the clusters its bearer may see. */
   readonly apiClaim: string | undefined
   /** `PATH`: where tshark is looked for. */
@@ -124,6 +126,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   CIPHERTRAIL_BUDGET: { wanted: BUDGET_FORM, accepts: (text) => parseBudget(text) !== undefined },
   CIPHERTRAIL_COLLECT_QUEUE: QUEUE,
   CIPHERTRAIL_DELIVER_QUEUE: QUEUE,
+  CIPHERTRAIL_PACK_QUEUE: QUEUE,
   CIPHERTRAIL_KMS_KEY: KMS_KEY,
   CIPHERTRAIL_LOG_HEAD: {
     wanted: `a file outside of the store, or ${PARAMETER_ARN_FORM}`,
@@ -172,6 +175,7 @@ export function readConfig(): Config {
     timeZone: read('CIPHERTRAIL_TIME_ZONE'),
     collectQueue: read('CIPHERTRAIL_COLLECT_QUEUE'),
     deliverQueue: read('CIPHERTRAIL_DELIVER_QUEUE'),
+    packQueue: read('CIPHERTRAIL_PACK_QUEUE'),
     apiClaim: read('CIPHERTRAIL_API_CLAIM'),
     searchPath: read('PATH'),
     logHead: read('CIPHERTRAIL_LOG_HEAD'),

@@ -6,6 +6,7 @@ const ENVIRONMENT = {
   CIPHERTRAIL_STORE: 's3://evidence?derived=derived',
   CIPHERTRAIL_COLLECT_QUEUE: 'https://sqs.eu-central-1.amazonaws.com/111122223333/collect',
   CIPHERTRAIL_DELIVER_QUEUE: 'https://sqs.eu-central-1.amazonaws.com/111122223333/deliver',
+  CIPHERTRAIL_PACK_QUEUE: 'https://sqs.eu-central-1.amazonaws.com/111122223333/pack',
   CIPHERTRAIL_KMS_KEY: 'alias/seal',
   CIPHERTRAIL_LOG_NAME: 'example.com/log',
   CIPHERTRAIL_LOG_HEAD: 'arn:aws:ssm:eu-central-1:111122223333:parameter/ciphertrail-prod/log-head',
@@ -32,6 +33,7 @@ const STOPPED: readonly [file: string, variable: string, text: string, said: Reg
   ['deliver', 'CIPHERTRAIL_MAIL_FROM', 'ada@@example.com', /^Cannot use CIPHERTRAIL_MAIL_FROM: it is no address/],
   ['alert', 'CIPHERTRAIL_MAIL_FROM', 'ada@@example.com', /^Cannot use CIPHERTRAIL_MAIL_FROM: it is no address/],
   ['lambda', 'CIPHERTRAIL_TIME_ZONE', 'Europe/Brelin', /^Cannot use CIPHERTRAIL_TIME_ZONE "Europe\/Brelin": wanted/],
+  ['query', 'CIPHERTRAIL_PACK_QUEUE', '', /^Cannot start: CIPHERTRAIL_PACK_QUEUE is not set/],
   ['query', 'CIPHERTRAIL_API_CLAIM', 'my clusters', /^Cannot use CIPHERTRAIL_API_CLAIM "my clusters": wanted/],
 ]
 
@@ -41,7 +43,8 @@ const start = async (file: string): Promise<unknown> => import(`../../functions/
 
 test('a function starts with what the template sets, and not where that is absent or wrong', async (context) => {
   setEnvironment(context, ENVIRONMENT)
-  for (const file of ['lambda', 'plan', 'collect', 'seal', 'deliver', 'alert', 'report', 'query']) await start(file)
+  for (const file of ['lambda', 'plan', 'collect', 'seal', 'deliver', 'alert', 'report', 'pack', 'query'])
+    await start(file)
   for (const [file, variable, text, said] of STOPPED) {
     process.env[variable] = text
     await assert.rejects(start(file), { message: said }, `${file} ${variable} ${text}`)

@@ -3,7 +3,7 @@
  * was asked. So each call is allowed, and what no call needs is found.
  */
 import assert from 'node:assert/strict'
-import { hash } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -39,6 +39,8 @@ import { vouchFor } from '../support/stored/trusted-store.ts'
 import { TOKEN } from '../support/servers/kubernetes-server.ts'
 import { type S3Server, startS3Server } from '../support/servers/s3-server.ts'
 import { linksKey } from '../../lib/store/delivery-keys.ts'
+import { packKey } from '../../lib/store/report-keys.ts'
+import { readPackState } from '../../lib/pack/kept-pack.ts'
 
 const STORE = 's3://evidencebucket?derived=derivedbucket'
 const GIVEN = {
@@ -92,6 +94,7 @@ before(async () => {
     // The SDK asks wherever the queue's URL leads.
     CIPHERTRAIL_COLLECT_QUEUE: `${other.url}/111122223333/CollectQueue`,
     CIPHERTRAIL_DELIVER_QUEUE: `${other.url}/111122223333/DeliverQueue`,
+    CIPHERTRAIL_PACK_QUEUE: `${other.url}/111122223333/PackQueue`,
     AWS_ENDPOINT_URL_SESV2: other.url,
     AWS_ENDPOINT_URL_SNS: other.url,
     CIPHERTRAIL_MAIL_FROM: GIVEN.MailFrom,
@@ -153,9 +156,14 @@ function answerTo(target: string, url: string, authorization: string, body: stri
   const own = 'eu-central-1:111122223333'
   switch (service) {
     case 'sqs': {
-      const { QueueUrl, Entries } = JSON.parse(body) as {
+      const {
+        QueueUrl,
+        MessageBody: only = '',
+        Entries = [{ Id: 'm', MessageBody: only }],
+      } = JSON.parse(body) as {
         QueueUrl: string
-        Entries: { Id: string; MessageBody: string }[]
+        MessageBody?: string
+        Entries?: { Id: string; MessageBody: string }[]
       }
       // A batch wants the permission of one message.
       const action = target.replace('AmazonSQS.', 'sqs:').replace(/Batch$/, '')
@@ -166,7 +174,11 @@ function answerTo(target: string, url: string, authorization: string, body: stri
       }))
       return {
         asked: [{ action, resource: `arn:aws:sqs:${own}:${QueueUrl.split('/').at(-1) ?? ''}` }],
-        answer: JSON.stringify({ Successful, Failed: [] }),
+        answer: JSON.stringify(
+          target.endsWith('Batch')
+            ? { Successful, Failed: [] }
+            : { MessageId: 'm', MD5OfMessageBody: hash('md5', only) },
+        ),
         messages: Entries.map(({ MessageBody }) => MessageBody),
       }
     }
@@ -226,7 +238,7 @@ function answerTo(target: string, url: string, authorization: string, body: stri
 }
 
 /** What a call on S3 needs, as S3 judges it: a condition and a lock want permissions of their own, and encryption one on the key of the buckets. */
-function neededFor({ action, bucket, key, headers }: S3Server['requests'][number]): Call[] {
+function neededFor({ action, step, bucket, key, headers }: S3Server['requests'][number]): Call[] {
   const place = `arn:aws:s3:::${bucket === 'evidencebucket' ? 'EvidenceBucket' : 'DerivedBucket'}`
   const dataKey = 'arn:aws:kms:eu-central-1:111122223333:key/DataKey'
   const object = `${place}/${key}`
@@ -237,7 +249,12 @@ function neededFor({ action, bucket, key, headers }: S3Server['requests'][number
       resource: action === 's3:ListBucket' ? place : object,
       context:
         action === 's3:PutObject'
-          ? { ifNoneMatch: headers['if-none-match'], ifMatch: headers['if-match'], ...lock }
+          ? {
+              ifNoneMatch: headers['if-none-match'],
+              ifMatch: headers['if-match'],
+              isCreation: step === undefined || step === 'complete',
+              ...lock,
+            }
           : undefined,
     },
     ...(headers['if-match'] === undefined ? [] : [{ action: 's3:GetObject', resource: object }]),
@@ -512,6 +529,36 @@ test('alert is allowed what it asks, and nothing else', async (t) => {
   assert.partialDeepStrictEqual(log.lines()[0], { problems: [] })
 })
 
+let packed: string
+
+test('pack is allowed what it asks, and nothing else', async (t) => {
+  capturedLog(t)
+  const keys: string[] = []
+  for await (const key of objects.list('reports/')) keys.push(key)
+  packed = keys.at(-1) ?? assert.fail()
+  // So much that it is uploaded in parts: evidence of a window of long ago.
+  const [first = assert.fail()] = mesh.windows
+  const { window } = longAgo('shop', { ...first, start: toTime(toSeconds(first.start) - 3600) })
+  await objects.putOnce(evidenceKey({ window, cluster: 'shop', attempt: 1 }), randomBytes(9 * 1024 * 1024))
+  const { handler: seal } = await import('../../functions/seal.ts')
+  await seal({ time: toTime(toSeconds(SCHEDULED.time) + 7 * 24 * 3600 + 60) }, contextOf())
+  const { handler } = await import('../../functions/pack.ts')
+  await runAs('Pack', async () => {
+    let parts = 0
+    s3.misbehave(({ step }) => {
+      if (step === 'part') parts += 1
+      return step === 'part' && parts === 2 ? { status: 403, code: 'AccessDenied' } : undefined
+    })
+    const failed = await handler(batchOf({ report: packed }), contextOf())
+    assert.deepEqual(failed, { batchItemFailures: [{ itemIdentifier: 'm0' }] })
+    assert.equal(s3.unfinished('derivedbucket'), 0, 'nobody pays for what was not finished')
+    for (let times = 0; times < 2; times++)
+      assert.deepEqual(await handler(batchOf({ report: packed }), contextOf()), { batchItemFailures: [] })
+  })
+  const state = await readPackState(packed, objects)
+  assert.equal(state.status, 'made', JSON.stringify(state))
+})
+
 test('query is allowed what it asks, and nothing else', async (t) => {
   const log = capturedLog(t)
   // No address expires, however slow this machine is: the clock stands still.
@@ -574,6 +621,14 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     const leads = await handler(requestOf(`/v1/${attempt}`), contextOf())
     const whole = await fetch(String(leads.headers?.['location']))
     assert.ok(whole.status === 200 && large.equals(Buffer.from(await whole.arrayBuffer())))
+    const place = `/v1/reports/${packed.replace(/^reports\/(.*)\.json$/, '$1')}/pack`
+    const pack = await handler(requestOf(place), contextOf())
+    const zip = await fetch(String(pack.headers?.['location']))
+    assert.match(Buffer.from(await zip.arrayBuffer()).toString('latin1'), /^PK/)
+    // Where nothing is told of one, it is asked for.
+    s3.meddle('derivedbucket', packKey(packed, 'outcome.json'), null)
+    assert.equal((await press(place)).statusCode, 202)
+    assert.deepEqual(other.sent.at(-1), JSON.stringify({ report: packed }))
     assert.ok(!log.text().includes('X-Amz-'), 'no log has an address')
     for (const secret of [path.split('/').at(-1), token, /\.([^./]{43})\//.exec(location)?.[1]])
       assert.ok(secret !== undefined && !log.text().includes(secret), 'no log has a link')

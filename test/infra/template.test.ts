@@ -329,10 +329,10 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
           assert.ok(roles.some((one) => one === role) || !covers(resource, `arn:aws:s3:::DerivedBucket/${key}`), what)
       if (action.startsWith('s3:Delete'))
         assert.match(resource, /^arn:aws:s3:::DerivedBucket\/(windows|timeline)\/\*$/, what)
-      if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
+      if (action === 's3:PutObject' || action === 's3:PutObjectRetention' || action === 's3:AbortMultipartUpload')
         assert.match(
           resource,
-          /^arn:aws:s3:::(EvidenceBucket\/((log|reports)\/\*|log\/checkpoint|evidence\/\?{8}T\?{6}Z-\?{8}T\?{6}Z\/\*\/\?{4}\.json\.gz)|DerivedBucket\/([a-z-]+\/\*|claims\/(week|alert)\/\*|registry\/links.json))$/,
+          /^arn:aws:s3:::(EvidenceBucket\/((log|reports)\/\*|log\/checkpoint|evidence\/\?{8}T\?{6}Z-\?{8}T\?{6}Z\/\*\/\?{4}\.json\.gz)|DerivedBucket\/([a-z-]+\/\*|packs\/\*\/(asked\.json|outcome\.json|pack\.zip)|claims\/(week|alert)\/\*|registry\/links.json))$/,
           what,
         )
     }

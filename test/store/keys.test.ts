@@ -35,7 +35,15 @@ import {
   windowPrefix,
 } from '../../lib/store/keys.ts'
 import { checkKey } from '../../lib/store/objects/objects.ts'
-import { isReportKey, documentKey, parseDocumentKey, reportsUpTo, reportKey } from '../../lib/store/report-keys.ts'
+import {
+  isReportKey,
+  documentKey,
+  packKey,
+  parseDocumentKey,
+  parsePackKey,
+  reportsUpTo,
+  reportKey,
+} from '../../lib/store/report-keys.ts'
 
 const window = { start: '2026-11-24T12:30:00Z', end: '2026-11-24T12:35:00Z' }
 const DAY = 24 * 60 * 60
@@ -241,4 +249,16 @@ test('a document lies under the name of its report, and what is no such key is n
   assert.throws(() => documentKey('reports/x.json', 'report.pdf'), RangeError)
   for (const key of ['documents/x/report.pdf', `documents/20261124T140000Z-${'A'.repeat(16)}/a`, 'documents/', report])
     assert.equal(parseDocumentKey(key), undefined)
+})
+
+test('what is kept of a pack lies under the name of its report, and what is no such key is none', () => {
+  const report = reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32))
+  for (const file of ['asked.json', 'outcome.json', 'pack.zip'] as const) {
+    checkKey(packKey(report, file))
+    assert.deepEqual(parsePackKey(packKey(report, file)), { report, file })
+  }
+  assert.throws(() => packKey('reports/x.json', 'pack.zip'), RangeError)
+  const [folder] = packKey(report, 'pack.zip').split('pack.zip')
+  for (const key of [`${folder}other.zip`, `${folder}a/pack.zip`, 'packs/pack.zip', 'packs/x/pack.zip', report])
+    assert.equal(parsePackKey(key), undefined)
 })

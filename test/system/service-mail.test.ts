@@ -109,6 +109,7 @@ before(async () => {
   queue = await queueOf('deliver')
   process.env['CIPHERTRAIL_COLLECT_QUEUE'] = await queueOf('collect')
   process.env['CIPHERTRAIL_DELIVER_QUEUE'] = queue
+  process.env['CIPHERTRAIL_PACK_QUEUE'] = queue
   alerts = await queueOf('alerts')
   const { Attributes } = await sqs.send(
     new GetQueueAttributesCommand({ QueueUrl: alerts, AttributeNames: ['QueueArn'] }),

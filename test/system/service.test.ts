@@ -9,6 +9,7 @@ import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
+import manifest from '../../package.json' with { type: 'json' }
 import { formatVkey } from '../../lib/seal/tlog/note.ts'
 import { verifyStore } from '../../lib/seal/verify/verify-period.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
@@ -25,6 +26,7 @@ import { TOKEN } from '../support/servers/kubernetes-server.ts'
 import { type LoopedMesh, startLoopedMesh } from '../support/mesh/looped-mesh.ts'
 import { type MotoServer, startMoto } from '../support/servers/moto-server.ts'
 import { HEAD_PARAMETER, HEAD_PARAMETER_ARN } from '../support/servers/ssm-server.ts'
+import { packOf } from '../support/stored/packed-report.ts'
 import { packagedHandler } from '../support/aws/packaged-functions.ts'
 import { vouchFor } from '../support/stored/trusted-store.ts'
 
@@ -44,6 +46,7 @@ let meshes: readonly LoopedMesh[]
 let objects: Objects
 let sqs: SQSClient
 let queue: string
+let packQueue: string
 let handlers: Readonly<Record<string, Awaited<ReturnType<typeof packagedHandler>>>>
 
 before(async () => {
@@ -72,13 +75,15 @@ before(async () => {
   queue = (await sqs.send(new CreateQueueCommand({ QueueName: 'collect' }))).QueueUrl ?? ''
   process.env['CIPHERTRAIL_COLLECT_QUEUE'] = queue
   process.env['CIPHERTRAIL_DELIVER_QUEUE'] = queue
+  packQueue = (await sqs.send(new CreateQueueCommand({ QueueName: 'pack' }))).QueueUrl ?? ''
+  process.env['CIPHERTRAIL_PACK_QUEUE'] = packQueue
   const secrets = new SecretsManagerClient({})
   await secrets.send(new CreateSecretCommand({ Name: 'token', SecretString: JSON.stringify({ token: TOKEN }) }))
   // As the template makes it.
   ssm = new SSMClient({})
   await ssm.send(new PutParameterCommand({ Name: HEAD_PARAMETER, Type: 'String', Value: 'none' }))
   objects = openStore(STORE)
-  const names = ['plan', 'collect', 'seal', 'compact', 'report', 'query']
+  const names = ['plan', 'collect', 'seal', 'compact', 'report', 'pack', 'query']
   handlers = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await packagedHandler(name)] as const)),
   )
@@ -211,6 +216,7 @@ test('two weeks of two meshes, one of them down for hours, and then everything t
   assert.deepEqual(check.findings.kept, [])
 
   await asksTheApi()
+  await asksForPacks()
 })
 
 function order({ name, event, at }: Event): number {
@@ -218,6 +224,48 @@ function order({ name, event, at }: Event): number {
     .update(`${name} ${at} ${JSON.stringify(event)}`)
     .digest()
     .readUInt32BE()
+}
+
+/** The packs of both weeks: of one all is sealed, of the other windows are missing that nobody can tell of yet. */
+async function asksForPacks(): Promise<void> {
+  const at = END + 1800
+  const ask = async (address: string, method = 'GET') => {
+    const asked = requestOf(address) as { requestContext: object }
+    const event = { ...asked, requestContext: { ...asked.requestContext, http: { method } } }
+    const { statusCode, headers, body } = (await deliver({ name: 'query', event, at })) as {
+      readonly statusCode: number
+      readonly headers: Readonly<Record<string, string>>
+      readonly body: string
+    }
+    const text = Buffer.from(body, 'base64').toString()
+    return { statusCode, location: headers['location'] ?? '', content: text === '' ? {} : (JSON.parse(text) as object) }
+  }
+  const { content } = await ask('/v1/reports')
+  const { items } = content as { items: readonly { id: string; period: { label: string } }[] }
+  const idOf = (label: string): string => items.find(({ period }) => period.label === label)?.id ?? assert.fail(label)
+  const [good, early] = [idOf('Week 2026-W48'), idOf('Week 2026-W49')]
+  for (const id of [good, good, early]) assert.equal((await ask(`/v1/reports/${id}/pack`, 'POST')).statusCode, 202)
+  const { Messages = [] } = await sqs.send(
+    new ReceiveMessageCommand({ QueueUrl: packQueue, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+  )
+  assert.equal(Messages.length, 2, 'one for each pack, however often it is asked for')
+  const bodies = Messages.map(({ Body = '' }) => Body)
+  // Every message comes twice.
+  const event = batchOf(...bodies, ...bodies)
+  assert.deepEqual(await deliver({ name: 'pack', event, at }), { batchItemFailures: [] })
+
+  const given = await fetch((await ask(`/v1/reports/${good}/pack`)).location)
+  const bytes = Buffer.from(await given.arrayBuffer())
+  const { made } = await packOf(objects, { key: `reports/${good}.json`, version: manifest.version })
+  assert.deepEqual(
+    [given.status, given.headers.get('content-type'), createHash('sha256').update(bytes).digest('hex')],
+    [200, 'application/zip', made.sha256],
+  )
+  const { content: told } = await ask(`/v1/reports/${good}`)
+  assert.partialDeepStrictEqual(told, { pack: { status: 'made', sha256: made.sha256, size: bytes.length } })
+  const { statusCode, content: problem } = await ask(`/v1/reports/${early}/pack`)
+  assert.equal(statusCode, 409)
+  assert.match((problem as { detail: string }).detail, /windows of its period are neither evidence nor recorded gaps/)
 }
 
 async function asksTheApi(): Promise<void> {

@@ -111,7 +111,7 @@ export async function answerPack(
 }
 
 /** What to run where nothing makes packs by itself. */
-export function byCommand(id: string): string {
+function byCommand(id: string): string {
   return `run "ciphertrail pack --report ${id} --out pack.zip"`
 }
 
