@@ -10,6 +10,7 @@ import { checkedCluster, windowText } from './keys.ts'
  *     log/batch/0000000000000070                                           the leaves from number 70 on, as one run found them
  *     log/batch/0000000000000070-2                                         the same, if the log's key did not claim the object before it
  *     log/head/0000000000000071                                            the signed head of that size, the first that covers a report
+ *     log/head/0000000000000071.tsr                                        a time stamp (RFC 3161) of that head; no evidence, and named by no leaf
  *     log/tile/0/x001/234.p/8, log/tile/entries/x001/234.p/8               hashes and entries
  *     log/index/evidence/20261124T120000Z-20261124T130000Z/shop/0001.json.gz   the number of the leaf of an object
  *     log/index/gap/20261124T120000Z-20261124T130000Z/shop.none            the number of the leaf of a gap
@@ -38,7 +39,10 @@ export const gapPrefix = 'gap/'
 /** The progress of `seal`; only ever saves listing. */
 export const sealingKey = 'sealing/progress.json'
 
-const HEAD_KEY = /^log\/head\/(\d{16})$/
+/** Which heads have no time stamp yet, and when an authority is asked again; only ever saves asking. */
+export const timestampingKey = 'sealing/timestamps.json'
+
+const HEAD_KEY = /^log\/head\/(\d{16})(\.tsr)?$/
 
 const BATCH_KEY = /^log\/batch\/(\d{16})(?:-[1-9]\d{0,5})?$/
 
@@ -68,7 +72,22 @@ export function headKey(size: number): string {
 
 /** The log size in the key of a head; undefined for any other text. */
 export function parseHeadKey(key: string): number | undefined {
-  const [, digits] = HEAD_KEY.exec(key) ?? []
+  const [, digits, end] = HEAD_KEY.exec(key) ?? []
+  return end === undefined ? sizeOf(digits) : undefined
+}
+
+/** The key of the time stamp of the kept head of a log of a size. */
+export function timestampKey(size: number): string {
+  return `${headKey(size)}.tsr`
+}
+
+/** The log size in the key of a time stamp; undefined for any other text. */
+export function parseTimestampKey(key: string): number | undefined {
+  const [, digits, end] = HEAD_KEY.exec(key) ?? []
+  return end === undefined ? undefined : sizeOf(digits)
+}
+
+function sizeOf(digits: string | undefined): number | undefined {
   const size = Number(digits)
   return Number.isSafeInteger(size) && size > 0 ? size : undefined
 }

@@ -20,12 +20,16 @@ import {
 } from '../../store/keys.ts'
 import {
   checkpointKey,
+  headKey,
   headPrefix,
   parseBatchKey,
   parseHeadKey,
   parseIndexKey,
   parseTileKey,
+  parseTimestampKey,
   sealingKey,
+  timestampingKey,
+  timestampKey,
   vkeyKey,
 } from '../../store/log-keys.ts'
 import { type Objects, StoreError, UnusableError } from '../../store/objects/objects.ts'
@@ -40,6 +44,7 @@ import { leafKind, nameOf } from '../leaf.ts'
 import { areEqual } from '../tlog/merkle.ts'
 import { NoteError, parseNote, type Verifier } from '../tlog/note.ts'
 import { openCheckpoint } from '../tlog/checkpoint.ts'
+import { readTimestamp } from '../timestamp/stored-timestamp.ts'
 import { readProgress } from '../write/progress.ts'
 import { checkLeaves, leafNames, type LeafNames } from './sealed-objects.ts'
 import { readSignedHead } from './signed-head.ts'
@@ -162,7 +167,7 @@ async function checkNoteIsOurs(add: AddFinding, objects: Objects): Promise<void>
     add(checkpointKey, 'it has lines that "ciphertrail seal" does not write')
 }
 
-/** Checks that kept heads have sizes that the log had, and that the log's key signed them. */
+/** Checks that kept heads have sizes that the log had, and that the log's key signed them; and that time stamps are of them. */
 async function checkHeads(
   { ends, unfinished, isRead }: CheckedLog,
   verifier: Verifier,
@@ -171,8 +176,10 @@ async function checkHeads(
 ) {
   const sizes = new Set([...ends, (ends.at(-1) ?? 0) + unfinished.length])
   for await (const key of objects.list(headPrefix)) {
+    const stamped = parseTimestampKey(key)
+    if (stamped !== undefined) await checkTimestampOf(stamped, add, objects)
     const size = parseHeadKey(key)
-    const stored = await objects.get(key)
+    const stored = size === undefined ? undefined : await objects.get(key)
     if (size === undefined || stored === undefined) continue
     try {
       if (openCheckpoint(stored.body, verifier).size !== size) add(key, 'it is the head of a log of another size')
@@ -182,6 +189,13 @@ async function checkHeads(
       add(key, `it proves nothing: ${error.message}`)
     }
   }
+}
+
+async function checkTimestampOf(size: number, add: AddFinding, objects: Objects): Promise<void> {
+  const head = await objects.get(headKey(size))
+  if (head === undefined) return add(timestampKey(size), 'the head that it is of is not there')
+  const read = await readTimestamp({ size, note: head.body }, objects)
+  if (read !== null && 'problem' in read) add(read.key, `it is no time stamp of the head beside it: ${read.problem}`)
 }
 
 /** The known clusters. */
@@ -285,8 +299,8 @@ function sealedNameProblem(
 
 function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: LeafNames): boolean {
   // Batches are checked by their own numbers.
-  if (key === checkpointKey || key === vkeyKey || parseBatchKey(key) !== undefined || parseHeadKey(key) !== undefined)
-    return true
+  const parsed = [parseBatchKey, parseHeadKey, parseTimestampKey].map((parse) => parse(key))
+  if (key === checkpointKey || key === vkeyKey || parsed.some((number) => number !== undefined)) return true
   const name = parseIndexKey(key)
   if (name !== undefined) return !isRead || names.has(name) || unfinished.some(({ leaf }) => nameOf(leaf) === name)
   const path = parseTileKey(key)
@@ -296,7 +310,7 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 
 /** Whether an object is derived or replaced: these are compared by content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
-  if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
+  if ([registryKey, recipientsKey, linksKey, sealingKey, timestampingKey, trustKey].includes(key)) return true
   if (
     [
       parseDocumentKey,

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { readAuthorities } from '../../../lib/seal/timestamp/authorities.ts'
+import { checkTimestamp, type Wanted } from '../../../lib/seal/timestamp/check-timestamp.ts'
+import { newNonce, timestampRequest } from '../../../lib/seal/timestamp/request.ts'
+import { TimestampError } from '../../../lib/seal/timestamp/timestamp-error.ts'
+import {
+  certified,
+  OLD_HASH,
+  pemOf,
+  readRequest,
+  stampOf,
+  type StampOptions,
+} from '../../support/servers/time-stamps.ts'
+
+const NOTE = Buffer.from('example.com/log\n7\nroot\n\n— example.com/log signature\n')
+const IMPRINT = createHash('sha256').update(NOTE).digest()
+const NOW = new Date('2026-11-24T12:00:00Z')
+const nonce = newNonce()
+const root = certified('Root', { isAuthority: true, kind: 'rsa' })
+const between = certified('Between', { isAuthority: true, issuer: root })
+const signer = certified('TSA \u202ETimes', { issuer: between })
+const other = certified('Other root', { isAuthority: true })
+const usual = { signer, others: [between], at: NOW, imprint: IMPRINT, nonce: Buffer.from(nonce) } as const
+
+const answer = (changes: Partial<StampOptions> = {}) => stampOf({ ...usual, ...changes })
+const check = (bytes: Uint8Array, wanted: Partial<Wanted> = {}) =>
+  checkTimestamp(bytes, NOTE, { nonce, authorities: readAuthorities(pemOf(root)), now: NOW, ...wanted })
+
+/** Why an answer is refused. */
+async function refusal(bytes: Uint8Array, wanted: Partial<Wanted> = {}): Promise<string> {
+  try {
+    await check(bytes, wanted)
+  } catch (error) {
+    assert.ok(error instanceof TimestampError, String(error))
+    assert.doesNotMatch(error.message, /\n/)
+    return error.message
+  }
+  return 'taken'
+}
+
+test('a request asks for the SHA-256 of the head with a nonce and the certificates, and for a policy where one is wanted', () => {
+  const {
+    imprint,
+    nonce: sent,
+    policy,
+    hasCertificates,
+  } = readRequest(Buffer.from(timestampRequest(NOTE, nonce, null)))
+  assert.deepEqual([imprint, sent, policy, hasCertificates], [IMPRINT, Buffer.from(nonce), null, true])
+  const asked = readRequest(Buffer.from(timestampRequest(NOTE, nonce, '1.2.3.4.5')))
+  assert.equal(asked.policy, '06042a030405')
+})
+
+test('a time stamp says when, and by whom, for keys and names of all kinds', async () => {
+  assert.deepEqual(await check(answer()), {
+    time: '2026-11-24T12:00:00Z',
+    accuracySeconds: 1,
+    policy: '1.2.3.4.1',
+    serial: '1b59',
+    signer: 'CN=TSA [U+202E]Times',
+    issuer: 'CN=Between',
+    isTrusted: true,
+  })
+  const ofRsa = certified('RSA', { kind: 'rsa', issuer: root })
+  assert.equal((await check(answer({ signer: ofRsa }))).issuer, 'CN=Root')
+  const alone = certified('Alone')
+  assert.equal(
+    (await check(answer({ signer: alone }), { authorities: readAuthorities(pemOf(other, alone)) })).isTrusted,
+    true,
+  )
+  assert.equal((await check(answer({ signer: alone }), { authorities: [] })).isTrusted, false)
+  assert.equal((await check(answer({ namesOld: true, status: 1 }))).isTrusted, true)
+  // An authority may be trusted without the one above it.
+  assert.equal((await check(answer(), { authorities: readAuthorities(pemOf(between)) })).isTrusted, true)
+  // Later nobody knows the nonce, and the time is long ago.
+  const late = { authorities: readAuthorities(pemOf(root)), now: new Date('2040-01-01T00:00:00Z') }
+  assert.equal((await checkTimestamp(answer({ nonce: null }), NOTE, late)).isTrusted, true)
+})
+
+test('what is no time stamp of the head, or not by whom it should be, is refused', async () => {
+  const expired = certified('Expired', { issuer: root, to: new Date('2026-11-24T11:00:00Z') })
+  const oldRoot = certified('Old root', { isAuthority: true, to: new Date('2026-01-01T00:00:00Z') })
+  const [mine, theirs] = [certified('Other'), certified('Forger')]
+  for (const [changes, says, wanted] of [
+    [{ imprint: createHash('sha256').update('another').digest() }, /^it is of other bytes$/],
+    [{ imprintAlgorithm: OLD_HASH }, /^it is of other bytes$/],
+    [{ nonce: Buffer.from('4000000000000000', 'hex') }, /^it answers another request: its nonce/],
+    [{ nonce: null }, /^it answers another request/],
+    [{ status: 2, statusText: 'bad\nday' }, /^the authority did not grant it \(status 2, bad\)$/],
+    [{ key: theirs.key }, /^its signature is not by the certificate in it$/],
+    [{ names: mine }, /^its signature does not name the certificate that signed it$/],
+    [{ names: null }, /^its signature does not name the certificate/],
+    [{ contentType: '1.2.840.113549.1.7.1' }, /^its signature is not one of a time stamp$/],
+    [{ signer: theirs }, /^the certificate that signed it does not lead to an authority that is trusted/],
+    [{ others: [] }, /^the certificate that signed it does not lead/],
+    [{ others: [certified('Between', { isAuthority: true, issuer: other })] }, /does not lead/],
+    [
+      { signer: expired },
+      /^the certificate that signed it was valid from 2020-01-01T00:00:00Z to 2026-11-24T11:00:00Z, and/,
+    ],
+    [
+      { signer: certified('Left', { issuer: oldRoot }) },
+      /does not lead .*expired/,
+      { authorities: readAuthorities(pemOf(oldRoot)) },
+    ],
+    [{ signer: certified('Server', { issuer: root, purposes: ['1.3.6.1.5.5.7.3.1'] }) }, /is not one for time stamps$/],
+    [
+      { signer: certified('Both', { issuer: root, purposes: ['1.3.6.1.5.5.7.3.8', '1.3.6.1.5.5.7.3.1'] }) },
+      /is not one for/,
+    ],
+    [{ signer: certified('Lax', { issuer: root, isCritical: false }) }, /is not one for time stamps$/],
+    [{ signer: certified('Under', { issuer: signer }), others: [signer, between] }, /does not lead/],
+    [
+      { at: new Date('2026-11-24T14:00:00Z') },
+      /^it tells the time 2026-11-24T14:00:00Z, and the clock here 2026-11-24T12:00/,
+    ],
+    [{ at: new Date('2026-11-24T10:00:00Z') }, /^it tells the time 2026-11-24T10:00:00Z/],
+    [{ at: new Date('9999-11-24T10:00:00Z') }, /^it tells the time 9999/],
+    [{}, /^it was made under policy 1\.2\.3\.4\.1, wanted 1\.2\.3$/, { policy: '1.2.3' }],
+    [{ others: Array.from({ length: 10 }, () => between) }, /^it holds more than 10 certificates$/],
+  ] as const)
+    assert.match(await refusal(answer(changes), wanted), says)
+})
+
+test('certificates that issued each other are not followed for ever', async () => {
+  const one = certified('One', { isAuthority: true })
+  const two = certified('Two', { isAuthority: true, issuer: one })
+  const back = certified('One', { isAuthority: true, issuer: two, key: one.key })
+  const under = certified('Under', { issuer: back })
+  assert.match(await refusal(answer({ signer: under, others: [two, back] })), /does not lead/)
+})
+
+test('any byte that is changed or cut is refused, or changes nothing that was said', async () => {
+  const whole = answer({ nonce: null })
+  const wanted = { authorities: readAuthorities(pemOf(root)), now: NOW }
+  const said = await checkTimestamp(whole, NOTE, wanted)
+  let refused = 0
+  for (let at = 0; at < whole.length; at += 2) {
+    const changed = Buffer.from(whole)
+    changed[at] = (changed[at] ?? 0) ^ (1 << ((at / 2) % 8))
+    try {
+      assert.deepEqual(await checkTimestamp(changed, NOTE, wanted), said, `byte ${at}`)
+    } catch (error) {
+      assert.ok(error instanceof TimestampError, `byte ${at}: ${String(error)}`)
+      refused += 1
+    }
+  }
+  assert.ok(refused > whole.length * 0.45, `${refused} of ${whole.length}`)
+  for (let length = 0; length < whole.length; length += 7)
+    assert.notEqual(await refusal(whole.subarray(0, length)), 'taken', `${length} bytes`)
+  assert.match(await refusal(Buffer.concat([whole, Buffer.of(0)])), /^it is no answer of a time-stamping authority$/)
+  assert.match(await refusal(Buffer.from('<html>')), /^it is no answer of a time-stamping authority$/)
+  assert.match(await refusal(Buffer.alloc(100_000, 0x30)), /^it is no answer/)
+})
+
+test('files of certificates are read whole, or it is said what is wrong with them', () => {
+  assert.equal(readAuthorities(`# ours\n${pemOf(root, other)}`).length, 2)
+  for (const [text, says] of [
+    ['', /^it has no certificate, wanted PEM/],
+    ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', /^certificate 1 in it cannot be read$/],
+    [pemOf(...Array.from({ length: 51 }, () => root)), /^it has 51 certificates, wanted/],
+  ] as const)
+    assert.throws(
+      () => readAuthorities(text),
+      (error) => error instanceof TimestampError && says.test(error.message),
+    )
+})
