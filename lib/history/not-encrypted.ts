@@ -13,10 +13,10 @@ import { monthsOf } from './period.ts'
 import {
   type MadeFrom,
   type MadeFromClusters,
-  decodeNotEncrypted,
+  type NotEncryptedTable,
   encodeNotEncrypted,
-  madeFrom,
   notEncryptedRows,
+  openNotEncrypted,
 } from './tables/not-encrypted-table.ts'
 import type { ReadRow } from './tables/parquet-table.ts'
 import { intervalWithoutActivity } from './tables/timeline-table.ts'
@@ -69,9 +69,8 @@ async function updateMonth(month: string, clusters: readonly KnownCluster[], obj
   const key = notEncryptedKey(month)
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const stored = await objects.get(key)
-    const known = stored === undefined ? undefined : madeFrom(stored.body)
-    const table = known === undefined ? { stored: undefined, before: {} } : { stored: stored?.body, before: known }
-    const body = await nextTable(month, clusters, table, objects)
+    const table = stored === undefined ? undefined : openNotEncrypted(stored.body)
+    const body = await nextTable(month, clusters, { stored: table }, objects)
     if (body === undefined) return false
     try {
       await objects.putIf(key, body, stored?.etag ?? null)
@@ -92,13 +91,10 @@ async function updateMonth(month: string, clusters: readonly KnownCluster[], obj
 async function nextTable(
   month: string,
   clusters: readonly KnownCluster[],
-  {
-    stored,
-    before,
-    isAgain = false,
-  }: { readonly stored: Uint8Array | undefined; readonly before: MadeFromClusters; readonly isAgain?: boolean },
+  { stored, isAgain = false }: { readonly stored: NotEncryptedTable | undefined; readonly isAgain?: boolean },
   objects: Objects,
 ): Promise<Buffer | undefined> {
+  const before = stored?.clusters ?? {}
   const next: Record<string, MadeFrom> = {}
   const kept = new Set<string>()
   const made: ReadRow[] = []
@@ -127,8 +123,7 @@ async function nextTable(
   const isAsBefore = Object.keys(before).every((id) => kept.has(id)) && Object.keys(next).every((id) => kept.has(id))
   if (stored !== undefined && isAsBefore && !isAgain) return undefined
   if (stored !== undefined)
-    for await (const rows of decodeNotEncrypted(stored))
-      made.push(...rows.filter(({ cluster }) => kept.has(cluster as string)))
+    for await (const rows of stored.rows()) made.push(...rows.filter(({ cluster }) => kept.has(cluster as string)))
   return encodeNotEncrypted(month, next, made)
 }
 
@@ -158,14 +153,15 @@ async function isAsMade(
   clusters: readonly KnownCluster[],
   objects: Objects,
 ): Promise<boolean> {
-  const before = madeFrom(stored)
-  if (before === undefined) return false
+  const table = openNotEncrypted(stored)
+  if (table === undefined) return false
+  const before = table.clusters
   // Clusters whose month is unavailable cannot be checked.
   const others = Object.keys(before)
     .filter((id) => !clusters.some((cluster) => cluster.id === id && cluster.months.has(month)))
     .map((id): KnownCluster => ({ id, months: new Map(), episodes: [], isUnreadable: true }))
   const known = clusters.filter(({ id, months }) => months.has(month) && Object.hasOwn(before, id))
-  const body = await nextTable(month, [...known, ...others], { stored, before, isAgain: true }, objects)
+  const body = await nextTable(month, [...known, ...others], { stored: table, isAgain: true }, objects)
   return body === undefined || Buffer.compare(body, stored) === 0
 }
 
@@ -202,18 +198,18 @@ export async function readNotEncrypted(
   }
   const read = await concurrently(months, MAX_READS, async (month) => {
     const stored = await objects.get(notEncryptedKey(month))
-    const clusters = stored === undefined ? undefined : madeFrom(stored.body)
-    if (stored === undefined || clusters === undefined) return []
-    return [{ month, clusters, intervals: () => intervalsIn(stored.body, { from, to }) }]
+    const table = stored === undefined ? undefined : openNotEncrypted(stored.body)
+    if (table === undefined) return []
+    return [{ month, clusters: table.clusters, intervals: () => intervalsIn(table, { from, to }) }]
   })
   return read.flat().toReversed()
 }
 
 async function* intervalsIn(
-  body: Uint8Array,
+  table: NotEncryptedTable,
   { from, to }: { readonly from: string; readonly to: string },
 ): AsyncGenerator<NotEncrypted> {
-  for await (const rows of decodeNotEncrypted(body)) {
+  for await (const rows of table.rows(from)) {
     for (const row of rows) {
       if ((row['ends_at'] as string) <= from) return
       if ((row['starts_at'] as string) >= to) continue

@@ -344,8 +344,15 @@ function readWindow(text: string): Window | undefined {
 }
 
 /** RFC 3339 text; undefined if the date or time does not exist. */
-function timeOf([year, month, day, hour, minute, second]: readonly string[]): string | undefined {
-  const time = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`
-  const date = new Date(time)
-  return !Number.isNaN(date.getTime()) && date.toISOString() === time.replace('Z', '.000Z') ? time : undefined
+function timeOf(parts: readonly string[]): string | undefined {
+  const [year = '', month = '', day = '', hour = '', minute = '', second = ''] = parts
+  const isDate = Number(month) >= 1 && Number(month) <= 12 && Number(day) >= 1 && Number(day) <= daysIn(year, month)
+  const isTime = Number(hour) < 24 && Number(minute) < 60 && Number(second) < 60
+  return parts.length === 6 && isDate && isTime ? `${year}-${month}-${day}T${hour}:${minute}:${second}Z` : undefined
+}
+
+function daysIn(year: string, month: string): number {
+  if (month !== '02') return ['04', '06', '09', '11'].includes(month) ? 30 : 31
+  const number = Number(year)
+  return number % 4 === 0 && (number % 100 !== 0 || number % 400 === 0) ? 29 : 28
 }

@@ -10,7 +10,7 @@ import {
   readNotEncrypted,
   updateNotEncrypted,
 } from '../../lib/history/not-encrypted.ts'
-import { decodeNotEncrypted, encodeNotEncrypted, madeFrom } from '../../lib/history/tables/not-encrypted-table.ts'
+import { encodeNotEncrypted, openNotEncrypted } from '../../lib/history/tables/not-encrypted-table.ts'
 import { encodeMonth } from '../../lib/history/tables/timeline-table.ts'
 import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
 import type { ExpectedWindow, Timeline } from '../../lib/history/timeline-schema.ts'
@@ -220,8 +220,10 @@ test('changedNotEncrypted() names a table of which a byte is another, or that te
   assert.deepEqual(await updateNotEncrypted(['bank', 'shop'], objects), ['2026-11'], 'and is made again')
   assert.deepEqual((await objects.get(key))?.body, right.body)
   const rows = []
-  for await (const group of decodeNotEncrypted(right.body)) rows.push(...group)
-  await put(encodeNotEncrypted('2026-11', madeFrom(right.body) ?? {}, rows.slice(1)))
+  const table = openNotEncrypted(right.body)
+  assert.ok(table)
+  for await (const group of table.rows()) rows.push(...group)
+  await put(encodeNotEncrypted('2026-11', table.clusters, rows.slice(1)))
   assert.deepEqual(await changedNotEncrypted(['bank', 'shop'], objects), [key])
 
   // What is behind, or of a cluster that is registered no more, is no finding.

@@ -1,6 +1,6 @@
 import type { TimelineMonth } from '../../model/history.ts'
 import { evidenceKey, parseEvidenceKey } from '../../store/keys.ts'
-import { type Column, type ReadRow, encodeTable, decodeTable } from './parquet-table.ts'
+import { type Column, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
 
 type MonthWindow = TimelineMonth['windows'][number]
 
@@ -56,7 +56,7 @@ export function encodeCoverage({ cluster, windows }: Pick<TimelineMonth, 'cluste
 
 /** Decodes a cluster's windows. */
 export async function decodeCoverage(body: Uint8Array, cluster: string): Promise<TimelineMonth['windows']> {
-  const { rows } = await decodeTable(body)
+  const rows = await openTable(body).read()
   return rows.map((row) => windowOf(row, cluster))
 }
 

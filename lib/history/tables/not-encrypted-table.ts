@@ -2,7 +2,7 @@ import type { Episode, TimelineMonth } from '../../model/history.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { isNotEncrypted } from '../../assess/window/episode-lifecycle.ts'
 import { compareText } from '../../text/order.ts'
-import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable, isIntact } from './parquet-table.ts'
+import { type Column, type ReadRow, encodeTable, isIntact, openTable } from './parquet-table.ts'
 import { TIMELINE_COLUMNS } from './timeline-table.ts'
 
 /** Columns of an interval. What each window counted is only in the month, because it would be a third of this table. */
@@ -18,8 +18,8 @@ export const NOT_ENCRYPTED_COLUMNS: readonly Column<ReadRow>[] = [
   { name: 'evidence', kind: 'text', encoding: 'PLAIN', isGzipped: true, of: (row) => row['evidence'] },
 ]
 
-/** Rows of a row group: some pages, so that a reader of the first page reads no more. */
-const GROUP_ROWS = 512
+/** A page and a little, so that a reader of the first page decodes no more. */
+const FIRST_ROWS = 128
 
 /** Sources of a cluster's rows in a table. */
 export type MadeFrom = {
@@ -61,13 +61,13 @@ export function notEncryptedRows(
 export function encodeNotEncrypted(month: string, clusters: MadeFromClusters, rows: readonly ReadRow[]): Buffer {
   const ordered = Object.entries(clusters).toSorted(([a], [b]) => compareText(a, b))
   const metadata = {
-    format: 'ciphertrail/not-encrypted/1',
+    format: 'ciphertrail/not-encrypted/2',
     month,
     clusters: JSON.stringify(Object.fromEntries(ordered)),
   }
   return encodeTable(NOT_ENCRYPTED_COLUMNS, rows.toSorted(newestFirst), metadata, {
     hasDigest: true,
-    groupRows: GROUP_ROWS,
+    firstRows: FIRST_ROWS,
   })
 }
 
@@ -79,19 +79,27 @@ function byText(a: ReadRow, b: ReadRow, name: string): number {
   return compareText(a[name] as string, b[name] as string)
 }
 
-/** Returns the sources of a table. Undefined for damaged bytes or another format, such as a later version's. */
-export function madeFrom(body: Uint8Array): MadeFromClusters | undefined {
-  if (!isIntact(body)) return undefined
-  const { format, clusters } = decodeMetadata(body)
-  if (format !== 'ciphertrail/not-encrypted/1' || clusters === undefined) return undefined
-  return JSON.parse(clusters) as MadeFromClusters
+/** A month's table in memory. */
+export type NotEncryptedTable = {
+  readonly clusters: MadeFromClusters
+  /** Yields its rows, newest first, one row group at a time; with `after`, only groups in which an interval ends after this time. */
+  readonly rows: (after?: string) => AsyncGenerator<readonly ReadRow[]>
 }
 
-/** Decodes the rows of a table, newest first, one row group at a time. */
-export async function* decodeNotEncrypted(body: Uint8Array): AsyncGenerator<readonly ReadRow[]> {
-  for (let group = 0; ; group++) {
-    const { rows, groups } = await decodeTable(body, { group })
-    yield rows
-    if (group + 1 >= groups) return
+/** Opens a table. Undefined for damaged bytes or another format, such as a later version's. */
+export function openNotEncrypted(body: Uint8Array): NotEncryptedTable | undefined {
+  if (!isIntact(body)) return undefined
+  const { metadata, groups, highest, read } = openTable(body)
+  const { format, clusters } = metadata
+  if (format !== 'ciphertrail/not-encrypted/2' || clusters === undefined) return undefined
+  return {
+    clusters: JSON.parse(clusters) as MadeFromClusters,
+    async *rows(after = '') {
+      for (let group = 0; group < groups; group++) {
+        const latest = highest('ends_at', group)
+        if (latest === undefined || (latest as string) <= after) return
+        yield await read({ group })
+      }
+    },
   }
 }

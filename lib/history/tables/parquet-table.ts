@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { gzipSync } from 'fflate'
-import { type FileMetaData, type SchemaElement, parquetMetadata, parquetReadObjects } from 'hyparquet'
+import { type FileMetaData, type SchemaElement, parquetMetadata, parquetRead } from 'hyparquet'
 import { type ColumnSource, ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { toTime } from '../../time/windows.ts'
 
@@ -30,15 +30,22 @@ export type Column<Row> = {
 /** A decoded row: times are RFC 3339, counts are numbers, bits are bytes. */
 export type ReadRow = Readonly<Record<string, unknown>>
 
-/** A table in memory. */
+/** A table in memory, whose rows are decoded when they are read. */
 export type Table = {
   readonly metadata: Readonly<Record<string, string>>
+  readonly columns: readonly string[]
   /** Number of row groups. */
   readonly groups: number
-  readonly rows: readonly ReadRow[]
+  /** Returns the highest value of a column in a row group, as a row has it; undefined without statistics. */
+  readonly highest: (column: string, group: number) => unknown
+  /** Decodes rows. `columns` are the columns to read; `group` is the only row group to read, from 0. All of it if absent. */
+  readonly read: (part?: {
+    readonly columns?: readonly string[]
+    readonly group?: number
+  }) => Promise<readonly ReadRow[]>
 }
 
-/** Rows in a row group, which a reader holds in memory at once. */
+/** Rows in a row group at most, which a reader holds in memory at once. */
 export const GROUP_ROWS = 4096
 
 const TYPES: Readonly<Record<Exclude<Kind, 'list'>, Omit<SchemaElement, 'name'>>> = {
@@ -61,13 +68,14 @@ const DIGEST = { begin: 4, end: 36 }
 /**
  * Encodes a table, with the metadata as text in its footer.
  *
- * @param form `hasDigest`: adds a digest for {@link isIntact}, for a table whose hash is stored nowhere else; `groupRows`: rows of a row group
+ * @param form `hasDigest`: adds a digest for {@link isIntact}, for a table whose hash is stored nowhere else; `firstRows`: rows of the first row group, by
+ * default {@link GROUP_ROWS}; each further one has twice as many, up to these
  */
 export function encodeTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   metadata: Readonly<Record<string, string>>,
-  { hasDigest = false, groupRows = GROUP_ROWS }: { readonly hasDigest?: boolean; readonly groupRows?: number } = {},
+  { hasDigest = false, firstRows = GROUP_ROWS }: { readonly hasDigest?: boolean; readonly firstRows?: number } = {},
 ): Buffer {
   const writer = new ByteWriter()
   const parquet = new ParquetWriter({
@@ -79,10 +87,12 @@ export function encodeTable<Row>(
     createdBy: 'ciphertrail',
   })
   if (hasDigest) writer.appendBytes(new Uint8Array(DIGEST.end - DIGEST.begin))
-  for (let first = 0; first < rows.length || first === 0; first += groupRows) {
-    const group = rows.slice(first, first + groupRows)
+  for (let first = 0, size = firstRows; first < rows.length || first === 0;) {
+    const group = rows.slice(first, first + size)
     // An in-memory writer finishes synchronously.
-    void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: groupRows })
+    void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: size })
+    first += size
+    size = Math.min(2 * size, GROUP_ROWS)
   }
   void parquet.finish()
   const body = Buffer.from(writer.getBytes())
@@ -147,37 +157,73 @@ const PHYSICAL: Readonly<Record<Kind, (value: unknown) => unknown>> = {
   list: (value) => (value as readonly number[]).map(BigInt),
 }
 
-/**
- * Decodes the rows of a table. Throws for other bytes: callers check the hash first.
- *
- * @param part all of it if absent. `columns` are the columns to read; `group` is the only row group to read, from 0
- */
-export async function decodeTable(
-  body: Uint8Array,
-  { columns, group }: { readonly columns?: readonly string[]; readonly group?: number } = {},
-): Promise<Table> {
-  const file = bufferOf(body)
-  const metadata = parquetMetadata(file)
-  const rows = await parquetReadObjects({
-    file: { byteLength: file.byteLength, slice: (start, end) => file.slice(start, end) },
-    metadata,
-    utf8: false,
-    compressors: { GZIP: (bytes, size) => gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }) },
-    parsers: { timestampFromMilliseconds: rememberTimes() },
-    ...(columns === undefined ? {} : { columns: [...columns] }),
-    ...(group === undefined ? {} : rowsOfGroup(metadata, group)),
-  })
-  return { metadata: keyValuesOf(metadata), groups: metadata.row_groups.length, rows }
+/** Opens a table. Throws for other bytes, now or when it is read: callers check the hash first. */
+export function openTable(body: Uint8Array): Table {
+  const buffer = bufferOf(body)
+  const file = { byteLength: buffer.byteLength, slice: (start: number, end?: number) => buffer.slice(start, end) }
+  const metadata = parquetMetadata(buffer)
+  const names = metadata.row_groups[0]?.columns.map((column) => column.meta_data?.path_in_schema[0] ?? '') ?? []
+  const timestampFromMilliseconds = rememberTimes()
+  return {
+    metadata: keyValuesOf(metadata),
+    columns: names,
+    groups: metadata.row_groups.length,
+    highest(column, group) {
+      const value = metadata.row_groups[group]?.columns[names.indexOf(column)]?.meta_data?.statistics?.max_value
+      return value instanceof Date ? toTime(value.getTime() / 1000) : value
+    },
+    async read({ columns, group } = {}) {
+      const chunks = new Map<string, Chunk[]>()
+      await parquetRead({
+        file,
+        metadata,
+        utf8: false,
+        compressors: { GZIP: (bytes, size) => gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }) },
+        parsers: { timestampFromMilliseconds },
+        onChunk({ columnName, columnData, rowStart }) {
+          const chunk = { rowStart, values: columnData as ArrayLike<unknown> }
+          const own = chunks.get(columnName)
+          if (own === undefined) chunks.set(columnName, [chunk])
+          else own.push(chunk)
+        },
+        ...(columns === undefined ? {} : { columns: [...columns] }),
+        ...(group === undefined ? {} : rowsOfGroup(metadata, group)),
+      })
+      return rowsOf(new Map([...chunks].map(([name, own]) => [name, joined(own)])))
+    },
+  }
+}
+
+/** A part of a column. */
+type Chunk = { readonly rowStart: number; readonly values: ArrayLike<unknown> }
+
+function joined(chunks: readonly Chunk[]): ArrayLike<unknown> {
+  const [first, ...more] = chunks.toSorted((a, b) => a.rowStart - b.rowStart)
+  if (first === undefined || more.length === 0) return first?.values ?? []
+  return [first, ...more].flatMap(({ values }) => Array.from(values))
+}
+
+/** Rows that look into their columns: to copy each value into an object would take as long as to decode it. */
+function rowsOf(columns: ReadonlyMap<string, ArrayLike<unknown>>): readonly ReadRow[] {
+  class Row {
+    readonly index: number
+    constructor(index: number) {
+      this.index = index
+    }
+  }
+  for (const [name, values] of columns)
+    Object.defineProperty(Row.prototype, name, {
+      get(this: Row) {
+        return values[this.index]
+      },
+    })
+  const [first = []] = columns.values()
+  return Array.from({ length: first.length }, (_, index) => new Row(index) as unknown as ReadRow)
 }
 
 function rowsOfGroup({ row_groups: groups }: FileMetaData, group: number): { rowStart: number; rowEnd: number } {
   const rowStart = groups.slice(0, group).reduce((sum, { num_rows: rows }) => sum + Number(rows), 0)
   return { rowStart, rowEnd: rowStart + Number(groups[group]?.num_rows ?? 0) }
-}
-
-/** Reads the metadata of a table, and none of its rows. */
-export function decodeMetadata(body: Uint8Array): Readonly<Record<string, string>> {
-  return keyValuesOf(parquetMetadata(bufferOf(body)))
 }
 
 function keyValuesOf({ key_value_metadata: pairs = [] }: FileMetaData): Record<string, string> {

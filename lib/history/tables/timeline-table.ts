@@ -4,7 +4,7 @@ import { basicTime } from '../../store/keys.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { countQuiet } from '../rows/quiet-windows.ts'
 import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
-import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable } from './parquet-table.ts'
+import { type Column, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
 
 /** Table of a month's paths, one row for each interval. Cluster and month are in its key, as Hive partitions. */
 export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
@@ -161,8 +161,9 @@ export function encodeMonth(month: TimelineMonth): Buffer {
 
 /** Decodes a month. Throws for bytes that {@link encodeMonth} did not make: callers check the hash first. */
 export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
-  const { metadata, rows } = await decodeTable(body, { columns: READ })
+  const { metadata, read } = openTable(body)
   const { derivation, cluster, month, namespaces, windows } = metadata as MonthMetadata
+  const rows = await read({ columns: READ })
   return {
     format: 'ciphertrail/timeline/2',
     derivation: Number(derivation),
@@ -176,7 +177,7 @@ export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
 
 /** Returns the table of windows in a month's bytes. */
 export function coverageIn(body: Uint8Array): Buffer {
-  const { windows } = decodeMetadata(body) as MonthMetadata
+  const { windows } = openTable(body).metadata as MonthMetadata
   return Buffer.from(windows, 'base64')
 }
 
