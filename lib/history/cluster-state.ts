@@ -82,6 +82,9 @@ const MAX_READS = 16
 /** Number of window results in memory at once while a history is folded: one with 2,000 paths takes some megabytes. */
 export const CHUNK = MAX_READS
 
+/** The same for a question, which reads several clusters at once. */
+const RECENT_CHUNK = 6
+
 /** Encodes a state. */
 export function encodeState({ archive, ...state }: ClusterState): Buffer {
   return encodeDerived(
@@ -144,13 +147,26 @@ export function foldedCount({ windows, timeline: { watermark } }: Pick<ClusterSt
 export async function readHistory(
   clusterId: string,
   objects: Objects,
-  isWanted: (month: string) => boolean = () => true,
+  isWanted?: (month: string) => boolean,
 ): Promise<History | undefined> {
+  return (await readTaggedHistory(clusterId, objects, isWanted))?.history
+}
+
+/**
+ * Reads a history as {@link readHistory} does, with the tag of its state: the same state is the same history, and its months. The tag is null while results are
+ * being replaced, because the state allows the old and the new ones.
+ */
+export async function readTaggedHistory(
+  clusterId: string,
+  objects: Objects,
+  isWanted: (month: string) => boolean = () => true,
+): Promise<{ readonly history: History; readonly etag: string | null } | undefined> {
   return whileItChanges(async () => {
-    const { state } = await readState(clusterId, objects)
+    const { state, etag } = await readState(clusterId, objects)
     if (state === undefined) return undefined
     const { watermark, episodes, months } = await foldedFurther(state, isWanted, objects)
-    return { watermark, episodes, months, since: sinceOf(state) }
+    const isSettled = state.replacing.length === 0
+    return { history: { watermark, episodes, months, since: sinceOf(state) }, etag: isSettled ? etag : null }
   })
 }
 
@@ -164,8 +180,8 @@ async function foldedFurther(
   let timeline = months === undefined ? emptyTimeline(state.cluster) : { ...state.timeline, months }
   const from = months === undefined ? 0 : foldedCount(state)
   const { windows } = months === undefined ? await readUnarchived(state, objects) : state
-  for (let index = from; index < windows.length; index += CHUNK) {
-    timeline = foldWindows(timeline, await readExpected(state, windows.slice(index, index + CHUNK), objects))
+  for (let index = from; index < windows.length; index += RECENT_CHUNK) {
+    timeline = foldWindows(timeline, await readExpected(state, windows.slice(index, index + RECENT_CHUNK), objects))
   }
   return timeline
 }

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { type Download, linkName } from '../deliver/link/downloads.ts'
+import { keepHistories } from '../history/kept-histories.ts'
 import { printable } from '../text/printable.ts'
 import { StoreError } from '../store/objects/objects.ts'
 import { acceptedType } from './accept.ts'
@@ -158,6 +159,7 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   })
   app.all(PACK_PATH, ({ req }) => methodProblem(req.method, 'GET, HEAD, POST'))
   const answerOnce = keepAnswers(deps.objects)
+  const histories = keepHistories()
   for (const [index, { path, types }] of routesOf(deps).entries()) {
     app.get(path, async ({ req, get }) => {
       // IAM's policies know the path as it was sent, so that no name may be that of another path: none of ours is encoded.
@@ -173,7 +175,7 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
       const question = JSON.stringify([req.path, search, type, grant.clusters])
       const minute = Math.floor(now.getTime() / MINUTE_MS)
       const made = await answerOnce({ question, minute }, async (objects) => {
-        const route = routesOf({ objects, now: () => now })[index]
+        const route = routesOf({ objects, now: () => now, histories })[index]
         if (route === undefined) throw NOT_FOUND
         return route.answer({ search: new URLSearchParams(search), grant, type, names })
       })

@@ -1,11 +1,11 @@
 import { isNotEncrypted } from '../../assess/window/episode-lifecycle.ts'
 import { classNamespaces, pathClass } from '../../assess/ends/path-class.ts'
 import { partitionPoint } from '../../partition-point.ts'
-import { toSeconds } from '../../time/windows.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
 import { STATES } from '../../model/path.ts'
 import type { ClassNamespaces, Endpoint, Outcome, State } from '../../model/path.ts'
 import type { Activity, Episode, Interval, PathRow, TimelineMonth } from '../../model/history.ts'
-import type { Seconds, Window } from '../../model/time.ts'
+import type { Window } from '../../model/time.ts'
 import { compareText } from '../../text/order.ts'
 import { NOTHING_SEEN, QUIET, addActivity } from './path-readings.ts'
 import { countQuiet, isQuietAt } from './quiet-windows.ts'
@@ -158,9 +158,11 @@ function countBefore(windows: readonly MonthWindow[], time: string): number {
 
 /** Returns a predicate: whether a window ends in a period. */
 export function within({ from, to }: AskedPeriod): (window: Pick<Window, 'end'>) => boolean {
-  const after: Seconds = from === undefined ? -Infinity : toSeconds(from)
-  const until: Seconds = to === undefined ? Infinity : toSeconds(to)
-  return ({ end }) => toSeconds(end) > after && toSeconds(end) <= until
+  // Windows end at whole seconds, so that the order of the texts is that of the times.
+  const text = (time: string): string => toTime(Math.floor(toSeconds(time)))
+  const after = from === undefined ? '' : text(from)
+  const until = to === undefined ? undefined : text(to)
+  return ({ end }) => end > after && (until === undefined || end <= until)
 }
 
 /** Returns how many windows were expected in a period, and how many of them were not collected. */
@@ -252,11 +254,11 @@ function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: His
 
 /** Returns the distinct keys of the attempts at the first and the last window with any. */
 function firstAndLast(windows: readonly MonthWindow[]): string[] {
-  const attempted = windows.filter(({ evidence }) => evidence !== null)
-  const keys = [...attempted.slice(0, 1), ...attempted.slice(-1)].flatMap(({ evidence, also = [] }) => [
-    ...(evidence === null ? [] : [evidence]),
-    ...also,
-  ])
+  const isAttempted = ({ evidence }: MonthWindow): boolean => evidence !== null
+  const [first, last] = [windows.find(isAttempted), windows.findLast(isAttempted)]
+  const keys = [first, last].flatMap((window) =>
+    window === undefined || window.evidence === null ? [] : [window.evidence, ...(window.also ?? [])],
+  )
   return [...new Set(keys)]
 }
 

@@ -3,13 +3,14 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { historyProblem } from '../../history/history-problem.ts'
+import type { KeptHistories } from '../../history/kept-histories.ts'
 import { type HistoryQuery, collectedIn, rows, within } from '../../history/rows/path-history.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { readPresent } from '../../history/period.ts'
 import { DamagedError } from '../../store/objects/derived-object.ts'
 
-/** How many clusters are read at once. */
-export const CLUSTERS_AT_ONCE = 4
+/** How many clusters are read at once: each holds some window results and its months. */
+export const CLUSTERS_AT_ONCE = 2
 
 /** What is known of a cluster in a period. */
 export type ClusterAnswer = {
@@ -52,6 +53,13 @@ export function notKnown(
   return null
 }
 
+/** The states of which histories are kept. */
+const UNENCRYPTED: ReadonlySet<NonNullable<HistoryQuery['state']>> = new Set([
+  'not-encrypted',
+  'plaintext',
+  'no-mesh-tls',
+])
+
 /** Reads what the paths of a cluster were in a period, and how much of it is known. */
 export async function readCluster(
   cluster: Cluster,
@@ -59,13 +67,24 @@ export async function readCluster(
   {
     objects,
     now,
+    histories,
     platformNamespaces = [],
-  }: { readonly objects: Objects; readonly now: Date; readonly platformNamespaces?: readonly string[] },
+  }: {
+    readonly objects: Objects
+    readonly now: Date
+    /** Absent: nothing is kept. */
+    readonly histories?: KeptHistories | undefined
+    readonly platformNamespaces?: readonly string[]
+  },
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
-  const problem = await historyProblem(cluster, objects)
+  const asked = { cluster, now, period: { from, to } }
+  const own = filters.state !== undefined && UNENCRYPTED.has(filters.state) ? histories : undefined
+  const known = await own?.known(asked, objects)
+  const problem = known === undefined ? await historyProblem(cluster, objects) : undefined
   if (problem !== undefined) return { cluster: unreadCluster(cluster, problem), rows: [] }
   try {
-    const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
+    const { months, episodes } =
+      known ?? (await own?.read(asked, objects)) ?? (await readPresent(cluster, now, objects, { from, to }))
     return {
       cluster: clusterAnswer(cluster, months, { from, to }).cluster,
       rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces }),

@@ -1,3 +1,4 @@
+import type { KeptHistories } from '../../history/kept-histories.ts'
 import type { Cluster } from '../../model/registry.ts'
 import { concurrently } from '../../concurrently.ts'
 import { archiveEnd, archivePrefix, parseStateKey, statePrefix } from '../../store/keys.ts'
@@ -26,14 +27,23 @@ export type ClustersAnswer = Page<ClusterItem> & {
 export async function answerClusters(
   { limit, cursor, from, to }: ClustersQuery,
   grant: Grant,
-  { objects, now }: { readonly objects: Objects; readonly now: Date },
+  {
+    objects,
+    now,
+    histories,
+  }: { readonly objects: Objects; readonly now: Date; readonly histories?: KeptHistories | undefined },
 ): Promise<ClustersAnswer> {
   const registered = await readClusters({ objects })
   const seen = registered.filter(({ id }) => maySee(grant, id))
   const question = ['clusters', grant.clusters, from, to]
   const page = pageOf(seen, { limit, cursor, question, until: to }, ({ id }) => id)
   const items = await concurrently(page.items, CLUSTERS_AT_ONCE, async (cluster): Promise<ClusterItem> => {
-    const { cluster: answer } = await readCluster(cluster, { from, to }, { objects, now })
+    // Of the paths nothing is told; of these most is kept.
+    const { cluster: answer } = await readCluster(
+      cluster,
+      { from, to, state: 'not-encrypted' },
+      { objects, now, histories },
+    )
     return { ...answer, registeredAt: cluster.registeredAt, windowMinutes: minutesAt(cluster, now) }
   })
   const removed: string[] = []

@@ -1,4 +1,5 @@
 import { waivedRows } from '../../assess/judge/waived.ts'
+import type { KeptHistories } from '../../history/kept-histories.ts'
 import type { PathRow } from '../../model/history.ts'
 import { concurrently } from '../../concurrently.ts'
 import { declaredSettings, declaredWaivers } from '../../store/registry/declarations.ts'
@@ -25,12 +26,16 @@ export type PathsAnswer = Page<PathRow> & {
 export async function answerPaths(
   query: PathsQuery,
   grant: Grant,
-  { objects, now }: { readonly objects: Objects; readonly now: Date },
+  {
+    objects,
+    now,
+    histories,
+  }: { readonly objects: Objects; readonly now: Date; readonly histories?: KeptHistories | undefined },
 ): Promise<PathsAnswer> {
   const clusters = await askedClusters(query.clusters, grant, objects)
   const { platformNamespaces } = await declaredSettings(objects)
   const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
-    readCluster(cluster, query, { objects, now, platformNamespaces }),
+    readCluster(cluster, query, { objects, now, histories, platformNamespaces }),
   )
   const read = answers.map(({ cluster }) => cluster)
   throwIfUnread(read.map(({ problem }) => problem))

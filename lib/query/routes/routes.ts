@@ -1,3 +1,4 @@
+import type { KeptHistories } from '../../history/kept-histories.ts'
 import { type ClusterRow, historyCsv } from '../../report/csv/history-csv.ts'
 import { pathJson } from '../../text/format-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
@@ -55,13 +56,22 @@ export type Route = {
 const JSON_ONLY = (): readonly string[] => ['application/json']
 
 /** Every place of the API but `/health`: parse, one read, answer. */
-export function routesOf({ objects, now }: { readonly objects: Objects; readonly now: () => Date }): readonly Route[] {
+export function routesOf({
+  objects,
+  now,
+  histories,
+}: {
+  readonly objects: Objects
+  readonly now: () => Date
+  /** Absent: nothing is kept. */
+  readonly histories?: KeptHistories
+}): readonly Route[] {
   return [
     {
       path: '/v1/clusters',
       types: JSON_ONLY,
       async answer({ search, grant }) {
-        const answer = await answerClusters(readClustersQuery(search, now()), grant, { objects, now: now() })
+        const answer = await answerClusters(readClustersQuery(search, now()), grant, { objects, now: now(), histories })
         const { items, next, period, removed } = answer
         return { ...jsonAnswer({ period, removed, items, next }), ...listOf(answer, search) }
       },
@@ -70,7 +80,7 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       path: '/v1/paths',
       types: () => ['application/json', 'text/csv'],
       async answer({ search, grant, type }) {
-        const answer = await answerPaths(readPathsQuery(search, now()), grant, { objects, now: now() })
+        const answer = await answerPaths(readPathsQuery(search, now()), grant, { objects, now: now(), histories })
         const list = listOf(answer, search)
         if (type === 'text/csv') return { type: csvType(answer), body: pathsCsv(answer), ...list }
         const { period, collected, clusters, items, next } = answer

@@ -1,0 +1,215 @@
+/**
+ * What readers ask for most, kept in memory: what was not encrypted, and which windows were collected. It is read again only for clusters whose state changed, so
+ * that the number of clusters costs little.
+ */
+import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
+import type { Cluster } from '../model/registry.ts'
+import { parseEvidenceKey, evidenceKey, stateKey } from '../store/keys.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { toSeconds, toTime } from '../time/windows.ts'
+import { type History, readTaggedHistory } from './cluster-state.ts'
+import { missingWindows, withMissing } from './missing-windows.ts'
+import { monthsOf } from './period.ts'
+
+/** About so many bytes are kept. */
+const MAX_BYTES = 64 * 1024 * 1024
+
+/** About how many bytes an interval takes, and what one of its windows counted. */
+const INTERVAL_BYTES = 1500
+const ACTIVITY_BYTES = 80
+
+/** What is kept is forgotten after this time without a question. */
+const UNUSED_MS = 60 * 60 * 1000
+
+/** The months of a cluster, with intervals of the states `plaintext` and `no-mesh-tls` alone. */
+export type UnencryptedHistory = Pick<History, 'months' | 'episodes'>
+
+/** Reads what was not encrypted in a period, as `readPresent` reads all. Throws as it does. */
+export type KeptHistories = {
+  /** Returns what is kept if nothing changed, for the cost of reading the state; undefined if it must be read. */
+  readonly known: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory | undefined>
+  /** Reads it, and keeps it if there is space. */
+  readonly read: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory>
+}
+
+type Asked = {
+  readonly cluster: Cluster
+  readonly now: Date
+  readonly period: { readonly from: string; readonly to: string }
+}
+
+type Kept = { readonly etag: string; readonly history: KeptHistory; readonly bytes: number; usedAt: number }
+
+type KeptHistory = Pick<History, 'since' | 'watermark' | 'episodes'> & { readonly months: readonly KeptMonth[] }
+
+type KeptMonth = Omit<TimelineMonth, 'windows'> & { readonly windows: PackedWindows }
+
+/** Starts keeping histories of one store. */
+export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
+  const kept = new Map<string, Kept>()
+  let bytes = 0
+
+  function forget(id: string): void {
+    bytes -= kept.get(id)?.bytes ?? 0
+    kept.delete(id)
+  }
+
+  return {
+    async known({ cluster, now, period }, objects) {
+      const known = kept.get(idOf(cluster, period))
+      if (known === undefined || (await objects.get(stateKey(cluster.id)))?.etag !== known.etag) return undefined
+      known.usedAt = now.getTime()
+      return presentOf(cluster, now, unpacked(known.history))
+    },
+    async read({ cluster, now, period }, objects) {
+      const id = idOf(cluster, period)
+      const found = await readTaggedHistory(cluster.id, objects, monthsOf(period))
+      const history = unencrypted(found?.history ?? NOTHING)
+      for (const [other, { usedAt }] of kept) if (now.getTime() - usedAt > UNUSED_MS) forget(other)
+      forget(id)
+      const own = bytesOf(history)
+      // Whoever does not fit is read again: to make space for each in turn would keep none.
+      if (found !== undefined && found.etag !== null && bytes + own <= maxBytes) {
+        kept.set(id, { etag: found.etag, history: packed(history), bytes: own, usedAt: now.getTime() })
+        bytes += own
+      }
+      return presentOf(cluster, now, history)
+    },
+  }
+}
+
+const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
+
+/** Periods of the same months have the same history. */
+function idOf({ id }: Cluster, { from, to }: Asked['period']): string {
+  const [first, last] = [toTime(toSeconds(from) - 3600), toTime(toSeconds(to))].map((time) => time.slice(0, 7))
+  return `${id} ${first} ${last}`
+}
+
+function presentOf(cluster: Cluster, now: Date, history: History): UnencryptedHistory {
+  return withMissing(cluster.id, history, missingWindows(cluster, history, now))
+}
+
+/** Episodes that no interval names are left out, too. */
+function unencrypted({ months, episodes, since, watermark }: History): History {
+  const slim = months.map((month) => ({ ...month, intervals: month.intervals.filter(isUnencrypted) }))
+  const named = new Set(slim.flatMap(({ intervals }) => intervals.flatMap(({ episode }) => episode?.id ?? [])))
+  return { months: slim, episodes: episodes.filter(({ id }: Episode) => named.has(id)), since, watermark }
+}
+
+function isUnencrypted({ state }: Pick<Interval, 'state'>): boolean {
+  return state === 'plaintext' || state === 'no-mesh-tls'
+}
+
+function bytesOf({ months }: History): number {
+  return months.reduce(
+    (sum, { windows, intervals }) =>
+      sum +
+      windows.length * WINDOW_BYTES +
+      intervals.reduce((all, { activity }) => all + INTERVAL_BYTES + ACTIVITY_BYTES * activity.length, 0),
+    0,
+  )
+}
+
+function packed({ months, ...history }: History): KeptHistory {
+  return {
+    ...history,
+    months: months.map(({ windows, ...month }) => ({ ...month, windows: packWindows(windows, month.cluster) })),
+  }
+}
+
+function unpacked({ months, ...history }: KeptHistory): History {
+  return {
+    ...history,
+    months: months.map(({ windows, ...month }) => ({ ...month, windows: unpackWindows(windows, month.cluster) })),
+  }
+}
+
+type MonthWindow = TimelineMonth['windows'][number]
+
+/** The windows of a month, in some thirty bytes each instead of three hundred. */
+type PackedWindows = {
+  /** Seconds since the epoch. */
+  readonly starts: Float64Array
+  /** Seconds. */
+  readonly lengths: Uint32Array
+  readonly collected: Uint8Array
+  readonly expected: Float64Array
+  readonly observed: Float64Array
+  /** The number of the attempt; 0 for a window that is in `others`. */
+  readonly attempts: Uint16Array
+  /** Windows without an attempt of their own, or with several, by index. */
+  readonly others: ReadonlyMap<number, Pick<MonthWindow, 'evidence' | 'also'>>
+}
+
+const WINDOW_BYTES = 8 + 4 + 1 + 8 + 8 + 2
+
+function packWindows(windows: readonly MonthWindow[], cluster: string): PackedWindows {
+  const attempts = windows.map(({ start, end, evidence, also }) => {
+    const parsed = evidence === null || also !== undefined ? undefined : parseEvidenceKey(evidence)
+    const isOwn = parsed?.cluster === cluster && parsed.window.start === start && parsed.window.end === end
+    return isOwn ? parsed.attempt : 0
+  })
+  return {
+    starts: Float64Array.from(windows, ({ start }) => toSeconds(start)),
+    lengths: Uint32Array.from(windows, ({ start, end }) => toSeconds(end) - toSeconds(start)),
+    collected: Uint8Array.from(windows, ({ collected }) => (collected ? 1 : 0)),
+    expected: Float64Array.from(windows, ({ expectedSeconds }) => expectedSeconds),
+    observed: Float64Array.from(windows, ({ observedSeconds }) => observedSeconds),
+    attempts: Uint16Array.from(attempts),
+    others: new Map(
+      windows.flatMap(({ evidence, also }, index) =>
+        attempts[index] === 0 ? [[index, { evidence, ...(also === undefined ? {} : { also }) }]] : [],
+      ),
+    ),
+  }
+}
+
+function unpackWindows(packedWindows: PackedWindows, cluster: string): MonthWindow[] {
+  const { starts, lengths, collected, expected, observed, attempts, others } = packedWindows
+  let end = ''
+  let endsAt = NaN
+  return Array.from(starts, (startsAt, index) => {
+    const start = startsAt === endsAt ? end : toTime(startsAt)
+    endsAt = startsAt + (lengths[index] ?? 0)
+    end = toTime(endsAt)
+    const [expectedSeconds, observedSeconds] = [expected[index] ?? 0, observed[index] ?? 0]
+    const window = {
+      start,
+      end,
+      collected: collected[index] === 1,
+      expectedSeconds,
+      observedSeconds,
+      ratio: expectedSeconds > 0 ? observedSeconds / expectedSeconds : null,
+    }
+    const other = others.get(index)
+    return other === undefined ? new AttemptedWindow(window, cluster, attempts[index] ?? 0) : { ...window, ...other }
+  })
+}
+
+/** Makes the key of its evidence when it is asked for: few are, and to make one takes longer than all the rest. */
+class AttemptedWindow implements MonthWindow {
+  readonly start: string
+  readonly end: string
+  readonly collected: boolean
+  readonly expectedSeconds: number
+  readonly observedSeconds: number
+  readonly ratio: number | null
+  readonly #cluster: string
+  readonly #attempt: number
+
+  constructor(window: Omit<MonthWindow, 'evidence' | 'also'>, cluster: string, attempt: number) {
+    this.start = window.start
+    this.end = window.end
+    this.collected = window.collected
+    this.expectedSeconds = window.expectedSeconds
+    this.observedSeconds = window.observedSeconds
+    this.ratio = window.ratio
+    this.#cluster = cluster
+    this.#attempt = attempt
+  }
+
+  get evidence(): string {
+    return evidenceKey({ window: { start: this.start, end: this.end }, cluster: this.#cluster, attempt: this.#attempt })
+  }
+}
