@@ -1,4 +1,3 @@
-import { fixOf } from '../../assess/window/causes-and-fixes.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
@@ -60,7 +59,7 @@ const UNENCRYPTED: ReadonlySet<NonNullable<HistoryQuery['state']>> = new Set([
   'no-mesh-tls',
 ])
 
-/** Reads what the paths of a cluster were in a period, and how much of it is known. */
+/** Reads what the paths of a cluster were in a period, and how much of it is known. Rows have no fix: few of them are shown. */
 export async function readCluster(
   cluster: Cluster,
   { from, to, ...filters }: HistoryQuery & { readonly from: string; readonly to: string },
@@ -87,7 +86,7 @@ export async function readCluster(
       known ?? (await own?.read(asked, objects)) ?? (await readPresent(cluster, now, objects, { from, to }))
     return {
       cluster: clusterAnswer(cluster, months, { from, to }).cluster,
-      rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces }),
+      rows: rows(months, episodes, { from, to, ...filters }, { fixOf: () => null, platformNamespaces }),
     }
   } catch (error) {
     if (error instanceof DamagedError) return { cluster: unreadCluster(cluster, error.message), rows: [] }

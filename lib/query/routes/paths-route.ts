@@ -1,4 +1,5 @@
 import { waivedRows } from '../../assess/judge/waived.ts'
+import { fixOf } from '../../assess/window/causes-and-fixes.ts'
 import type { KeptHistories } from '../../history/kept-histories.ts'
 import type { PathRow } from '../../model/history.ts'
 import { concurrently } from '../../concurrently.ts'
@@ -34,14 +35,22 @@ export async function answerPaths(
 ): Promise<PathsAnswer> {
   const clusters = await askedClusters(query.clusters, grant, objects)
   const { platformNamespaces } = await declaredSettings(objects)
-  const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
-    readCluster(cluster, query, { objects, now, histories, platformNamespaces }),
-  )
-  const read = answers.map(({ cluster }) => cluster)
+  const { limit, cursor, from, to, ...filters } = query
+  // Of many clusters only the rows up to the end of the page are in memory, and one that tells that there are more.
+  const wanted = (cursor?.n ?? 0) + limit + 1
+  let found: readonly PathRow[] = []
+  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
+    const { cluster: answer, rows } = await readCluster(cluster, query, {
+      objects,
+      now,
+      histories,
+      platformNamespaces,
+    })
+    found = newestFirst([...found, ...rows]).slice(0, wanted)
+    return answer
+  })
   throwIfUnread(read.map(({ problem }) => problem))
   const { declared: waivers } = await declaredWaivers(objects)
-  const found = newestFirst(answers.flatMap(({ rows: own }) => own))
-  const { limit, cursor, from, to, ...filters } = query
   const page = pageOf(
     found,
     // Not what the period comes to, since that moves with the clock where nobody says it.
@@ -50,7 +59,11 @@ export async function answerPaths(
   )
   return {
     ...page,
-    items: waivedRows(page.items, waivers, to),
+    items: waivedRows(
+      page.items.map((row) => ({ ...row, fix: fixOf(row) })),
+      waivers,
+      to,
+    ),
     period: { from, to },
     collected: collectedOf(read, { from, to }),
     clusters: read,
