@@ -149,6 +149,7 @@ const requestSchema = z.object({
   rawPath: z.string(),
   rawQueryString: z.string(),
   headers: z.record(z.string(), z.string()),
+  cookies: z.array(z.string()).optional(),
   requestContext: z.object({ domainName: z.string(), http: z.object({ method: z.string() }) }),
 })
 
@@ -173,27 +174,33 @@ export const MAX_BODY_BYTES = 4_400_000
 
 /**
  * A function that API Gateway calls for each request (HTTP API, payload 2.0). `fetch` receives the request and the event, with the authoriser's result in it.
- * Request bodies are not read: the API accepts none.
+ * Request bodies are not read: neither the API nor the pages here accept one.
  */
 export function onRequest(
   fetch: (request: Request, beside: { readonly event: unknown }, container: Container) => Response | Promise<Response>,
 ) {
   return bounded(async (event): Promise<APIGatewayProxyStructuredResultV2> => {
-    const { rawPath, rawQueryString, headers, requestContext } = parsed(requestSchema, event)
+    const { rawPath, rawQueryString, headers, cookies, requestContext } = parsed(requestSchema, event)
     const { domainName, http } = requestContext
     const url = `https://${domainName}${rawPath}${rawQueryString === '' ? '' : `?${rawQueryString}`}`
     // IAM policies and API Gateway's log see the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
     if (new URL(url).pathname !== rawPath) return NOWHERE
-    const request = new Request(url, { method: http.method, headers })
+    const request = new Request(url, {
+      method: http.method,
+      headers: cookies === undefined ? headers : { ...headers, cookie: cookies.join('; ') },
+    })
     const response = await fetch(request, { event }, container)
     const body = Buffer.from(await response.arrayBuffer())
     if (body.length > MAX_BODY_BYTES)
       throw new SettingError(
         `Cannot answer a ${http.method} with ${body.length} bytes: Lambda hands over ${MAX_BODY_BYTES}, fetch it from the bucket`,
       )
+    const set = response.headers.getSetCookie()
     return {
       statusCode: response.status,
-      headers: Object.fromEntries(response.headers),
+      headers: Object.fromEntries([...response.headers].filter(([name]) => name !== 'set-cookie')),
+      // A header has one value here.
+      ...(set.length === 0 ? {} : { cookies: set }),
       body: body.toString('base64'),
       isBase64Encoded: true,
     }

@@ -1,22 +1,38 @@
-/** Answers the HTTP API. API Gateway admits callers with a token or a signature; what they may see is decided here. */
+/**
+ * Answers the HTTP API, and the pages if people sign in. Without pages, API Gateway admits callers with a token or a signature. With pages it admits everybody,
+ * and tokens and sessions are checked here. What they may see is decided here in both cases.
+ */
 import { readConfig } from '../lib/config.ts'
 import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
-import { createApi } from '../lib/query/api.ts'
+import { type ApiDeps, createApi, isApiPath } from '../lib/query/api.ts'
+import { isWayBack } from '../lib/query/oidc/settings.ts'
 import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
-import { type Container, MAX_BODY_BYTES, logLine, onRequest, setting } from './lambda.ts'
+import { type Container, MAX_BODY_BYTES, SettingError, logLine, once, onRequest, setting } from './lambda.ts'
+import type { SignInSettings } from './lambda-sign-in.ts'
 
 /** Anyone may query the health, so the store is read for it once a minute. */
 const HEALTH_MS = 60_000
 
 const config = readConfig()
 const packQueue = setting(config.packQueue, 'CIPHERTRAIL_PACK_QUEUE')
-const byToken = gatewayAccess(config.apiClaim ?? 'ciphertrail_clusters')
-const access: Access = async (request, beside) => (await byToken(request, beside)) ?? signedAccess(request, beside)
+const claim = config.apiClaim ?? 'ciphertrail_clusters'
+const settings = config.signInKey === undefined ? undefined : signInSettings(config.signInKey)
+
+/** Loaded by the first request that needs it, as the pages are: most starts are for programs. */
+const signIn = settings && once(async () => (await import('./lambda-sign-in.ts')).openSignIn(settings))
+
+const byToken = gatewayAccess(claim)
+const access: Access =
+  signIn === undefined
+    ? async (request, beside) => (await byToken(request, beside)) ?? signedAccess(request, beside)
+    : async (request, beside) => (await signIn()).access(request, beside)
 
 let api: ReturnType<typeof createApi> | undefined
 
-export const handler = onRequest((request, beside, container) => {
-  api ??= createApi(container.version, {
+let pages: (() => Promise<Pick<ReturnType<typeof createApi>, 'fetch'>>) | undefined
+
+export const handler = onRequest(async (request, beside, container) => {
+  const deps: ApiDeps = {
     objects: container.objects,
     now: () => new Date(),
     access,
@@ -24,9 +40,32 @@ export const handler = onRequest((request, beside, container) => {
     log: (line) => logLine('request', line),
     largestBody: MAX_BODY_BYTES,
     queuePack,
-  })
+  }
+  if (signIn !== undefined && !isApiPath(new URL(request.url).pathname)) {
+    pages ??= once(async () => (await import('./lambda-pages.ts')).openPages(container.version, deps, await signIn()))
+    return (await pages()).fetch(request, beside)
+  }
+  api ??= createApi(container.version, deps)
   return api.fetch(request, beside)
 })
+
+/** What must be set beside the key. Throws SettingError. */
+function signInSettings(key: string): SignInSettings {
+  const url = setting(config.url, 'CIPHERTRAIL_URL')
+  if (!isWayBack(new URL(url)))
+    throw new SettingError('Cannot start: CIPHERTRAIL_URL has a path or no https, to which no issuer leads people back')
+  return {
+    key,
+    issuer: setting(config.apiIssuer, 'CIPHERTRAIL_API_ISSUER'),
+    audiences: (config.apiAudience ?? '').split(/[\s,]+/).filter((one) => one !== ''),
+    clientId: setting(config.signInClient, 'CIPHERTRAIL_SIGN_IN_CLIENT'),
+    scope: config.signInScope ?? 'openid',
+    secret: config.signInSecret ?? null,
+    claim,
+    url: new URL(url).origin,
+    allowedNetworks: config.allowedNetworks,
+  }
+}
 
 /** Asks `pack` for the pack of a report. */
 async function queuePack(report: string): Promise<void> {

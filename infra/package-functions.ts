@@ -22,7 +22,7 @@ const FONTS = '@expo-google-fonts/source-sans-3'
 
 /** The largest zip, in bytes, before a function takes noticeably longer to start. */
 const LIMIT = 1_000_000
-const LIMITS: Readonly<Record<string, number>> = { report: 60_000_000 }
+const LIMITS: Readonly<Record<string, number>> = { report: 60_000_000, query: 1_100_000 }
 
 /** What is in a zip: names, and the files they come from or their bytes. */
 type Entries = Map<string, string | Buffer>
@@ -152,7 +152,10 @@ function reportFiles(): Entries {
 function filesOf(name: string): Entries {
   if (name === 'report') return reportFiles()
   const files: Entries = new Map()
-  if (name === 'query') addFolder(files, join(ROOT, 'lib/query/routes/templates'), 'templates')
+  if (name === 'query') {
+    for (const folder of ['routes', 'pages']) addFolder(files, join(ROOT, `lib/query/${folder}/templates`), 'templates')
+    addFolder(files, join(ROOT, 'lib/report/templates'), 'templates', /\.hbs$/)
+  }
   // The verifier that is put into every pack.
   if (name === 'pack')
     for (const folder of ['bundled', 'bundled/verifier']) addFolder(files, join(ROOT, 'lib/pack', folder), folder)

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net'
 import { networkOf, networksIn } from './net/networks.ts'
+import { isManagedSecret } from './net/secret-name.ts'
+import { isClientId, isScope, issuerUrl } from './query/oidc/settings.ts'
 import { withoutSecrets } from './text/redact.ts'
 import { pagesUrl } from './deliver/send/pages-url.ts'
 import { BUDGET_FORM, parseBudget } from './observed/budget.ts'
@@ -52,6 +54,15 @@ export type Config = {
   readonly packQueue: string | undefined
   /** `CIPHERTRAIL_API_CLAIM`: the claim of a token that names the clusters its bearer may see. */
   readonly apiClaim: string | undefined
+  /** `CIPHERTRAIL_API_ISSUER` and `_AUDIENCE`: whose tokens a function takes, and for whom, separated by commas, where API Gateway does not look at them. */
+  readonly apiIssuer: string | undefined
+  readonly apiAudience: string | undefined
+  /** `CIPHERTRAIL_SIGN_IN_KEY`: the secret that seals the sessions of the pages of a function; absent: it has no pages. */
+  readonly signInKey: string | undefined
+  /** `CIPHERTRAIL_SIGN_IN_CLIENT`, `_SCOPE` and `_SECRET`: the client of the issuer at which people sign in, the scopes, and the secret that holds its secret. */
+  readonly signInClient: string | undefined
+  readonly signInScope: string | undefined
+  readonly signInSecret: string | undefined
   /** `PATH`: where tshark is looked for. */
   readonly searchPath: string | undefined
   /** `CIPHERTRAIL_LOG_HEAD`: the file, or the ARN of the parameter of AWS Systems Manager, that remembers the head of the log that was signed last; else a file beside the key file. */
@@ -99,6 +110,8 @@ const QUEUE: Form = {
   accepts: (text) => isWebAddress(text) && new URL(text).pathname !== '/',
 }
 
+const MANAGED_SECRET: Form = { wanted: 'a secret of AWS Secrets Manager, by its ARN or name', accepts: isManagedSecret }
+
 const ENDPOINT: Form = { wanted: 'the URL of a server, such as https://s3.example.com', accepts: isWebAddress }
 
 /** The variables that have one. All others are names of files and folders, which are wrong only where nothing is there. */
@@ -123,6 +136,14 @@ const FORMS: Readonly<Record<string, Form>> = {
     wanted: 'the name of a claim, such as ciphertrail_clusters',
     accepts: (text) => /^[\x21-\x7e]{1,255}$/.test(text),
   },
+  CIPHERTRAIL_API_ISSUER: {
+    wanted: 'the URL of an issuer, such as https://login.example.com',
+    accepts: (text) => issuerUrl(text) !== undefined,
+  },
+  CIPHERTRAIL_SIGN_IN_KEY: MANAGED_SECRET,
+  CIPHERTRAIL_SIGN_IN_SECRET: MANAGED_SECRET,
+  CIPHERTRAIL_SIGN_IN_CLIENT: { wanted: 'the id that the issuer gave this client', accepts: isClientId },
+  CIPHERTRAIL_SIGN_IN_SCOPE: { wanted: 'scopes separated by spaces, "openid" among them', accepts: isScope },
   CIPHERTRAIL_BUDGET: { wanted: BUDGET_FORM, accepts: (text) => parseBudget(text) !== undefined },
   CIPHERTRAIL_COLLECT_QUEUE: QUEUE,
   CIPHERTRAIL_DELIVER_QUEUE: QUEUE,
@@ -177,6 +198,12 @@ export function readConfig(): Config {
     deliverQueue: read('CIPHERTRAIL_DELIVER_QUEUE'),
     packQueue: read('CIPHERTRAIL_PACK_QUEUE'),
     apiClaim: read('CIPHERTRAIL_API_CLAIM'),
+    apiIssuer: read('CIPHERTRAIL_API_ISSUER'),
+    apiAudience: read('CIPHERTRAIL_API_AUDIENCE'),
+    signInKey: read('CIPHERTRAIL_SIGN_IN_KEY'),
+    signInClient: read('CIPHERTRAIL_SIGN_IN_CLIENT'),
+    signInScope: read('CIPHERTRAIL_SIGN_IN_SCOPE'),
+    signInSecret: read('CIPHERTRAIL_SIGN_IN_SECRET'),
     searchPath: read('PATH'),
     logHead: read('CIPHERTRAIL_LOG_HEAD'),
     trust: read('CIPHERTRAIL_TRUST'),

@@ -52,6 +52,11 @@ type ApiEnv = { readonly Bindings: object; readonly Variables: { readonly grant:
 /** A window becomes due at a full minute, and waivers begin and end by the times of windows. */
 const MINUTE_MS = 60_000
 
+/** Whether the API answers at a path; all else is pages. */
+export function isApiPath(pathname: string): boolean {
+  return /^\/(v1|health|unsubscribe|d|openapi\.json)(\/|$)/.test(pathname)
+}
+
 /** Nobody sends a longer one. */
 const MAX_LOGGED_PATH_LENGTH = 200
 

@@ -1,6 +1,6 @@
 /** Everything that one server answers: the pages for people, and the API for programs. */
 import { type Access, firstAccess, isOnLoopback } from './access/access.ts'
-import { type ApiDeps, createApi } from './api.ts'
+import { type ApiDeps, createApi, isApiPath } from './api.ts'
 import type { Issuer } from './oidc/issuer.ts'
 import type { Sealer } from './oidc/sealed.ts'
 import { createOidcSessions } from './oidc/session.ts'
@@ -26,9 +26,6 @@ export type SiteDeps = ApiDeps & {
 /** Answers a request; `environment` as of `Access`. */
 export type Site = { readonly fetch: (request: Request, environment?: object) => Response | Promise<Response> }
 
-/** Where the API answers; all else is pages. */
-const API = /^\/(v1|health|unsubscribe|d|openapi\.json)(\/|$)/
-
 /** The site: a session of the pages opens the API, too, so that pages can link to what it answers. */
 export function createSite(version: string, deps: SiteDeps): Site {
   const { signIn, now, isSecure } = deps
@@ -49,7 +46,7 @@ export function createSite(version: string, deps: SiteDeps): Site {
       // A page on the web could otherwise ask by a name of its own that leads here.
       if (deps.hasLink && !isOnLoopback(request)) return problemResponse(ELSEWHERE)
       const { pathname } = new URL(request.url)
-      const app = API.test(pathname) ? api : pages
+      const app = isApiPath(pathname) ? api : pages
       return app.fetch(isReading(request) ? withSession(request, sessions) : request, environment)
     },
   }

@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { after, before, mock, test } from 'node:test'
+import { type TestContext, after, before, mock, test } from 'node:test'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../../lib/time/windows.ts'
 import { claimDelivery, readDelivery, settleDelivery } from '../../lib/deliver/send/claims.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
@@ -35,6 +35,10 @@ import { KEY_ARN, type KmsServer, startKmsServer, TRUST_KEY_ARN } from '../suppo
 import { HEAD_PARAMETER_ARN, type SsmServer, startSsmServer } from '../support/servers/ssm-server.ts'
 import { snapshotOf } from '../support/stored/sealed-store.ts'
 import { WINDOW } from '../support/mesh/synthetic-pods.ts'
+import { type GatewayHandler, startApiGateway } from '../support/aws/api-gateway.ts'
+import { CLIENT, startOidcServer } from '../support/servers/oidc-server.ts'
+import { plainBrowser } from '../support/servers/plain-browser.ts'
+import { setEnvironment } from '../support/process/environment.ts'
 import { vouchFor } from '../support/stored/trusted-store.ts'
 import { TOKEN } from '../support/servers/kubernetes-server.ts'
 import { type S3Server, startS3Server } from '../support/servers/s3-server.ts'
@@ -52,6 +56,9 @@ const GIVEN = {
   MailFrom: 'ciphertrail@example.com',
   AlertTopics: 'arn:aws:sns:eu-central-1:111122223333:alerts',
   WebhookSecrets: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:hook-AbCdEf',
+  ApiIssuer: 'https://login.example.com',
+  SignInClient: CLIENT.id,
+  SignInSecret: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:client-AbCdEf',
 }
 
 /** What the code asked for, by the function that did: actions and resources. */
@@ -558,6 +565,37 @@ test('pack is allowed what it asks, and nothing else', async (t) => {
   const state = await readPackState(packed, objects)
   assert.equal(state.status, 'made', JSON.stringify(state))
 })
+/** Signs somebody in over API Gateway, and looks at each page. */
+async function lookAtPages(t: TestContext): Promise<void> {
+  const issuer = await startOidcServer(t, () => new Date())
+  const gateway = await startApiGateway(t)
+  const variables = template['QueryLambdaFunction']?.Properties['Environment'].Variables as Record<string, string>
+  setEnvironment(t, {
+    ...Object.fromEntries(Object.entries(variables).filter(([name]) => name.startsWith('CIPHERTRAIL_SIGN_IN_'))),
+    CIPHERTRAIL_API_ISSUER: issuer.url,
+    CIPHERTRAIL_URL: gateway.url,
+  })
+  const withPages = '../../functions/query.ts?pages'
+  gateway.lead(((await import(withPages)) as { handler: GatewayHandler }).handler)
+  const browser = plainBrowser()
+  const visit = (path: string) => browser.visit(new URL(path, gateway.url))
+  assert.equal((await visit('/sign-in')).status, 200)
+  for (const path of [
+    '/clusters',
+    '/paths?class=all',
+    '/workloads',
+    '/flow',
+    '/changes',
+    '/reports',
+    '/log',
+    '/v1/reports',
+  ]) {
+    const { status, text: page } = await visit(path)
+    assert.equal(status, 200, `${path}: ${page}`)
+  }
+  const [, line = ''] = /<a href="(\/paths\/[^"]+)"/.exec((await visit('/paths')).text) ?? []
+  assert.equal((await visit(line)).status, 200, line)
+}
 
 test('query is allowed what it asks, and nothing else', async (t) => {
   const log = capturedLog(t)
@@ -629,6 +667,7 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     s3.meddle('derivedbucket', packKey(packed, 'outcome.json'), null)
     assert.equal((await press(place)).statusCode, 202)
     assert.deepEqual(other.sent.at(-1), JSON.stringify({ report: packed }))
+    await lookAtPages(t)
     assert.ok(!log.text().includes('X-Amz-'), 'no log has an address')
     for (const secret of [path.split('/').at(-1), token, /\.([^./]{43})\//.exec(location)?.[1]])
       assert.ok(secret !== undefined && !log.text().includes(secret), 'no log has a link')

@@ -547,6 +547,54 @@ test('no route of the API is open but /health, what it is, the front page and th
   }
 })
 
+test('where people sign in, every route leads to the function, which looks at tokens and sessions with a key of its own', () => {
+  const given = { ApiIssuer: 'https://login.example', ApiAudience: 'a,b', SignInClient: 'pages' }
+  const secret = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:client-AbCdEf'
+  const resources = resolved(template, { ...given, SignInSecret: secret })
+  const routes = ofType('AWS::ApiGatewayV2::Route', resources)
+  assert.deepEqual(
+    routes.map(([, { RouteKey, AuthorizationType, AuthorizerId }]) => [RouteKey, AuthorizationType, AuthorizerId]),
+    [
+      'ANY /v1/{proxy+}',
+      'GET /health',
+      'GET /openapi.json',
+      'GET /',
+      'ANY /unsubscribe/{proxy+}',
+      'ANY /d/{proxy+}',
+      '$default',
+    ].map((route) => [route, 'NONE', undefined]),
+  )
+  assert.equal(resources['ApiAuthorizer'], undefined)
+  const key = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:SignInKey-AbCdEf'
+  const variables = resources['QueryLambdaFunction']?.Properties['Environment'].Variables
+  assert.partialDeepStrictEqual(variables, {
+    CIPHERTRAIL_API_ISSUER: 'https://login.example',
+    CIPHERTRAIL_API_AUDIENCE: 'a,b',
+    CIPHERTRAIL_SIGN_IN_KEY: key,
+    CIPHERTRAIL_SIGN_IN_CLIENT: 'pages',
+    CIPHERTRAIL_SIGN_IN_SCOPE: 'openid',
+    CIPHERTRAIL_SIGN_IN_SECRET: secret,
+    CIPHERTRAIL_URL: 'Api.ApiEndpoint',
+  })
+  const { PasswordLength } = resources['SignInKey']?.Properties['GenerateSecretString'] ?? {}
+  // Letters and digits, nearly six bits each.
+  assert.ok(PasswordLength * 5.9 > 256)
+  const read = (params: Readonly<Record<string, string>>) =>
+    grantsOf(resolved(template, params)).flatMap(({ role, action, resources: on }) =>
+      role === 'QueryRole' && action.startsWith('secretsmanager:') ? on : [],
+    )
+  assert.deepEqual(read({ ...given, SignInSecret: secret }), [key, secret])
+  assert.deepEqual(read(given), [key])
+  // Without an issuer a client signs nobody in, and nothing is opened.
+  for (const less of [{}, { SignInClient: 'pages' }, { ApiIssuer: given.ApiIssuer }]) {
+    assert.deepEqual(read(less), [])
+    const without = resolved(template, less)
+    assert.equal(without['QueryLambdaFunction']?.Properties['Environment'].Variables.CIPHERTRAIL_SIGN_IN_KEY, '')
+    assert.notEqual(without['ApiRoute']?.Properties['AuthorizationType'], 'NONE')
+    assert.equal(without['ApiPagesRoute'], undefined)
+  }
+})
+
 test('each function has an alarm on its errors, each alarm tells the topic, and the guide says what to do', () => {
   const alarms = ofType('AWS::CloudWatch::Alarm')
   for (const name of functionNames()) assert.ok(all[`${logicalId(name)}Failed`], name)

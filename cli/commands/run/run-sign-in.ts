@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
 import type { Config } from '../../../lib/config.ts'
 import { readSecret } from '../../../lib/net/credential-files.ts'
-import { mayCarryCredentials } from '../../../lib/net/may-carry-credentials.ts'
 import { addressCheck, refuseAddress } from '../../../lib/net/refused-addresses.ts'
 import { createIssuer } from '../../../lib/query/oidc/issuer.ts'
 import { createSealer } from '../../../lib/query/oidc/sealed.ts'
+import { isClientId, isScope, isWayBack, issuerUrl } from '../../../lib/query/oidc/settings.ts'
 import type { SiteDeps } from '../../../lib/query/site.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import { UsageError } from '../../console.ts'
@@ -46,16 +46,16 @@ export async function openSignIn(
   if (oidcIssuer === undefined && clientId === undefined && file === undefined) return undefined
   if (oidcIssuer === undefined || clientId === undefined)
     throw new UsageError('Cannot let people sign in: wanted --oidc-issuer and --oidc-client together')
-  const issuer = URL.parse(oidcIssuer)
-  if (issuer === null || !mayCarryCredentials(issuer) || !isPlain(issuer))
+  const issuer = issuerUrl(oidcIssuer)
+  if (issuer === undefined)
     throw new UsageError(
       `Cannot let people sign in at "${printable(oidcIssuer)}": wanted the URL of an issuer, such as https://login.example.com`,
     )
-  if (!/^[\x21-\x7e]{1,255}$/.test(clientId))
+  if (!isClientId(clientId))
     throw new UsageError(
       `Cannot let people sign in as client "${printable(clientId)}": wanted the id that the issuer gave this client`,
     )
-  if (!/^[\x21\x23-\x5b\x5d-\x7e ]{1,1000}$/.test(scope) || !scope.split(' ').includes('openid'))
+  if (!isScope(scope))
     throw new UsageError(
       `Cannot ask for the scopes "${printable(scope)}": wanted names separated by spaces, "openid" among them`,
     )
@@ -63,8 +63,7 @@ export async function openSignIn(
     throw new UsageError(
       'Cannot let people sign in: wanted --url (CIPHERTRAIL_URL), to which the issuer leads them back',
     )
-  const pages = new URL(url)
-  if (!mayCarryCredentials(pages) || pages.pathname !== '/')
+  if (!isWayBack(new URL(url)))
     throw new UsageError(
       `Cannot let people sign in at "${printable(url)}": wanted a --url with https and without a path, such as https://ciphertrail.example.com`,
     )
@@ -85,10 +84,6 @@ export async function openSignIn(
     issuer: createIssuer({ issuer: issuer.href, clientId, scope, claim, url }, { clientSecret, check, now }),
     sealer: createSealer(async () => key),
   }
-}
-
-function isPlain({ username, password, search, hash }: URL): boolean {
-  return [username, password, search, hash].every((part) => part === '')
 }
 
 function secretOf(file: string): () => Promise<string> {

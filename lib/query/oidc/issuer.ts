@@ -6,6 +6,7 @@ import { checkedFetch } from '../../net/checked-fetch.ts'
 import { mayCarryCredentials } from '../../net/may-carry-credentials.ts'
 import type { AddressCheck } from '../../net/refused-addresses.ts'
 import { withoutSecrets } from '../../text/redact.ts'
+import { type Access, bearerOf } from '../access/access.ts'
 import { type CheckedToken, checkToken, publishedKeys } from '../access/jwt.ts'
 
 /** What the operator says of the issuer. */
@@ -39,12 +40,16 @@ export type Pending = z.infer<typeof pendingSchema>
 export type Issuer = {
   /** Its host, for people. */
   readonly name: string
+  /** Where people reach the pages: scheme, host and port. */
+  readonly pagesOrigin: string
   /** Asks for its metadata. */
   readonly ready: () => Promise<void>
   /** Where a browser is led to sign in. */
   readonly begin: () => Promise<{ readonly location: string; readonly pending: Pending }>
   /** What somebody who came back may see. Rejects with {@link NotSignedInError} if the issuer did not let them in, or if what they bring does not belong to `pending`. */
   readonly finish: (parameters: URLSearchParams, pending: Pending) => Promise<CheckedToken>
+  /** Lets in who brings a token that it made for one of these audiences, as `Authorization: Bearer`. */
+  readonly access: (audience: readonly string[]) => Access
   /** Where its own session is ended (RP-initiated logout); null if it offers none. */
   readonly logout: () => Promise<string | null>
 }
@@ -123,6 +128,7 @@ export function createIssuer(
 
   return {
     name: address.host,
+    pagesOrigin: new URL(url).origin,
     ready: async () => void (await discover()),
     async begin() {
       const { server } = await discover()
@@ -175,6 +181,12 @@ export function createIssuer(
       } catch (error) {
         throw finishError(error, address)
       }
+    },
+    access: (audience) => async (request) => {
+      const token = bearerOf(request)
+      if (token === undefined || audience.length === 0) return undefined
+      const { server, keys } = await discover()
+      return (await checkToken(token, { issuer: server.issuer, audience, claim }, keys, now()))?.grant
     },
     async logout() {
       const { server } = await discover()

@@ -1,5 +1,6 @@
 /** The pages for people: which is where, who may see it, and what is said where there is none. */
 import { Hono } from 'hono'
+import { compress } from 'hono/compress'
 import { StoreError } from '../../store/objects/objects.ts'
 import { printable } from '../../text/printable.ts'
 import { type Grant, isFromElsewhere } from '../access/access.ts'
@@ -25,7 +26,7 @@ import { clustersPage, flowPage, logPage } from './summary-pages.ts'
 import { workloadsPage } from './workloads-page.ts'
 
 /** What the pages need beside what the API needs. */
-export type PagesDeps = Pick<ApiDeps, 'objects' | 'now' | 'access' | 'log' | 'queuePack'> &
+export type PagesDeps = Pick<ApiDeps, 'objects' | 'now' | 'access' | 'log' | 'largestBody' | 'queuePack'> &
   SignInDeps & {
     readonly sessions: Sessions
     readonly readStatus: ReadStatus
@@ -54,6 +55,9 @@ type Env = { readonly Bindings: object; readonly Variables: { readonly subject: 
 
 const MAX_LOGGED_PATH_LENGTH = 200
 
+const TOO_LARGE =
+  'It cannot be handed over in one piece. Name one cluster by the parameter cluster, as in ?cluster=prod, or a namespace.'
+
 /** After so long a place in the queue is likely to be free. */
 const RETRY_SECONDS = 10
 
@@ -73,6 +77,20 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
   }
   const app = new Hono<Env>({ getPath: ({ url }) => new URL(url).pathname })
 
+  const { largestBody } = deps
+  if (largestBody !== undefined)
+    app.use('*', async (context, next) => {
+      await next()
+      const { res, req } = context
+      const body = await res.arrayBuffer()
+      const isTooLarge = body.byteLength > largestBody
+      // The headers of the one that is too large are not those of the page that says so.
+      context.res = undefined
+      context.res = isTooLarge
+        ? messagePage(400, 'This page is too large', [TOO_LARGE], { canSignOut: bringsSession(req.raw) })
+        : new Response(body, res)
+    })
+  app.use('*', compress({ encoding: 'gzip' }))
   app.use('*', async (context, next) => {
     await next()
     const { req, res } = context
@@ -89,7 +107,13 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
   app.get(stylesheet().path, () => stylesResponse())
   if (deps.takesTokens) app.post('/sign-in', ({ req, env }) => signIn(req.raw, env, deps))
   const { oidc } = deps
-  app.post('/sign-out', ({ req }) => signOut(req.raw, deps, oidc && { sessions: oidc.sessions, signedOut: SIGNED_OUT }))
+  app.post('/sign-out', ({ req }) =>
+    signOut(
+      req.raw,
+      deps,
+      oidc && { sessions: oidc.sessions, signedOut: SIGNED_OUT, pagesOrigin: oidc.issuer.pagesOrigin },
+    ),
+  )
   if (oidc !== null) addOidcRoutes(app, oidc, (context, message) => context.set('failure', message))
   if (deps.hasLink)
     app.get('/enter/:token', async ({ req, env }) => {

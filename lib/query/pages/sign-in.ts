@@ -104,9 +104,10 @@ export async function enter(
 export async function signOut(
   request: Request,
   { sessions, isSecure }: Pick<SignInDeps, 'sessions' | 'isSecure'>,
-  oidc: { readonly sessions: OidcSessions; readonly signedOut: string } | null,
+  oidc: { readonly sessions: OidcSessions; readonly signedOut: string; readonly pagesOrigin: string } | null,
 ): Promise<Response> {
-  if (isFromElsewhere(request))
+  // A proxy may have another name than the pages have.
+  if (isFromElsewhere(request) && request.headers.get('origin') !== oidc?.pagesOrigin)
     return refusedPage('This form was not sent from here', 'Sign out on a page of this server.')
   const name = sessionOf(request)
   if (name !== undefined) sessions.close(name)

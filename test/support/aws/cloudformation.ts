@@ -78,6 +78,8 @@ function arnOf(id: string, { Type, Properties }: Resource): string {
       return `arn:aws:kms:${base}:key/${id}`
     case 'AWS::Lambda::Function':
       return `arn:aws:lambda:${base}:function:${id}`
+    case 'AWS::SecretsManager::Secret':
+      return `arn:aws:secretsmanager:${base}:secret:${id}-AbCdEf`
     case 'AWS::CloudWatch::Alarm':
       return `arn:aws:cloudwatch:${base}:alarm:${id}`
     default:
@@ -106,7 +108,8 @@ export function resolved(
     if (id === 'AWS::NoValue') return NOTHING
     if (id in PSEUDO) return PSEUDO[id]
     if (id in Parameters) return parameter(id)
-    if (Resources[id]?.Type === 'AWS::SNS::Topic') return arnOf(id, Resources[id])
+    const isNamedByArn = /^AWS::(SNS::Topic|SecretsManager::Secret)$/.test(Resources[id]?.Type ?? '')
+    if (isNamedByArn && Resources[id] !== undefined) return arnOf(id, Resources[id])
     if (Resources[id]?.Type === 'AWS::SSM::Parameter') return valueOf(Resources[id].Properties['Name'])
     if (id in Resources) return id
     throw new Error(`Cannot refer to "${id}": the template has none such`)
@@ -146,6 +149,10 @@ export function resolved(
         return (valueOf(list[1]) as unknown[])[Number(list[0])]
       case 'Fn::Equals':
         return JSON.stringify(valueOf(list[0])) === JSON.stringify(valueOf(list[1]))
+      case 'Fn::And':
+        return list.every((one) => valueOf(one) === true)
+      case 'Condition':
+        return holds(String(value))
       case 'Fn::Not':
         return valueOf(list[0]) !== true
       case 'Fn::FindInMap':
@@ -158,8 +165,9 @@ export function resolved(
     if (Array.isArray(value)) return value.map(valueOf).filter((one) => one !== NOTHING)
     if (typeof value !== 'object' || value === null) return value
     const [only, ...more] = Object.entries(value)
-    if (only !== undefined && more.length === 0 && (only[0] === 'Ref' || only[0].startsWith('Fn::')))
-      return intrinsic(...only)
+    if (only !== undefined && more.length === 0 && /^(Ref|Fn::.*)$/.test(only[0])) return intrinsic(...only)
+    // Of a policy it is an object.
+    if (only?.[0] === 'Condition' && typeof only[1] === 'string') return intrinsic(...only)
     const members = Object.entries(value).map(([name, member]) => [name, valueOf(member)] as const)
     return Object.fromEntries(members.filter(([, member]) => member !== NOTHING))
   }

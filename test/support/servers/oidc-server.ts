@@ -37,6 +37,8 @@ export type OidcServer = {
   readonly misbehave: (how: Misbehaviour) => void
   /** Each request to its token endpoint, as it was sent. */
   readonly tokenRequests: readonly { readonly authorization: string | undefined; readonly form: URLSearchParams }[]
+  /** A token for somebody else than the client, as programs get. */
+  readonly token: (claims: Readonly<Record<string, unknown>>) => Promise<string>
   /** A client of it, as `serve` makes one. */
   readonly client: (url: string, changes?: { readonly secret?: string }) => Issuer
   /** What a site needs to sign people in here. */
@@ -134,6 +136,12 @@ export async function startOidcServer(
   return {
     url,
     tokenRequests,
+    token: async (claims) => {
+      const issued = Math.floor(now().getTime() / 1000)
+      return new SignJWT({ iss: url, iat: issued, exp: issued + seconds, sub: 'program', ...claims })
+        .setProtectedHeader({ alg: 'ES256', kid: 'own' })
+        .sign(own.privateKey)
+    },
     user: (claims) => {
       user = claims
     },

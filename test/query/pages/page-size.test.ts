@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TOKENS, startLocalSite } from '../../support/servers/local-site.ts'
+
+test('a page that cannot be handed over in one piece says how to make it smaller', async (t) => {
+  const { ask, signIn } = await startLocalSite(t, { largestBody: 8_000 })
+  const cookie = await signIn(TOKENS.all)
+  const large = await ask('/paths?class=all', { headers: { cookie, 'accept-encoding': 'identity' } })
+  assert.equal(large.status, 400)
+  const page = await large.text()
+  assert.match(page, /Name one cluster by the parameter cluster/)
+  assert.match(page, /Sign out/)
+  assert.equal(large.headers.get('content-type'), 'text/html; charset=utf-8')
+  // Compressed it is small enough.
+  const small = await ask('/paths?class=all', { headers: { cookie, 'accept-encoding': 'gzip' } })
+  assert.deepEqual([small.status, small.headers.get('content-encoding')], [200, 'gzip'])
+  assert.match(await small.text(), /<\/html>/)
+})
