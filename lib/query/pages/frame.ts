@@ -27,11 +27,14 @@ export function placesOf(path: string, past: string | null): Frame['places'] {
   }))
 }
 
-/** Which time is looked at, where it is not now: what was collected by then, judged by what is declared today. */
+/** Which time is looked at, where it is not now: the windows that were over then, by what is stored, declared and sealed today. */
 export function pastOf({ past }: Pick<PageQuery, 'past'>, nowHref: string): Frame['past'] {
   if (past === null) return null
   const dates = datesOf({ from: past, to: past, timeZone: 'UTC' })
-  return { words: `As it stood on ${dates.full(past)} (UTC), judged by today’s waivers, scope and registry.`, nowHref }
+  return {
+    words: `As it stood on ${dates.full(past)} (UTC), by what is stored today: waivers, scope, registry and seal are today’s.`,
+    nowHref,
+  }
 }
 
 /** A summary as a page of a past time words it: what was open then is not open now. */
