@@ -4,6 +4,9 @@ import { createHash, randomBytes } from 'node:crypto'
 /** A day of work; then the token is asked for again. */
 export const SESSION_SECONDS = 12 * 60 * 60
 
+/** A session that is over is still named by the browser for so long, so that its end can be told. */
+const TOLD_SECONDS = 12 * 60 * 60
+
 /** More are not kept: the oldest ones end. */
 const MAX_SESSIONS = 1000
 
@@ -64,7 +67,7 @@ export function sessionCookie(request: Request, session: string | null, isSecure
   return [
     `${cookieName(request)}=${session ?? ''}`,
     'Path=/',
-    `Max-Age=${session === null ? 0 : SESSION_SECONDS}`,
+    `Max-Age=${session === null ? 0 : SESSION_SECONDS + TOLD_SECONDS}`,
     'HttpOnly',
     'SameSite=Lax',
     ...(isSecure ? ['Secure'] : []),

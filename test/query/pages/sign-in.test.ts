@@ -33,7 +33,7 @@ test('a session is a cookie that no script and no other site can use, and holds 
   const response = await plain.ask('/sign-in', form({ token: TOKENS.all, next: '/paths?cluster=east' }))
   assert.deepEqual([response.status, response.headers.get('location')], [303, '/paths?cluster=east'])
   const cookie = response.headers.get('set-cookie') ?? ''
-  assert.match(cookie, /^ciphertrail-\d+=[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax$/)
+  assert.match(cookie, /^ciphertrail-\d+=[\w-]{43}; Path=\/; Max-Age=86400; HttpOnly; SameSite=Lax$/)
   assert.doesNotMatch(cookie, new RegExp(TOKENS.all))
   const secure = await startLocalSite(t, { isSecure: true })
   const other = await secure.ask('/sign-in', form({ token: TOKENS.all }))
