@@ -97,9 +97,18 @@ export function createIssuer(
     [oauth.clockTolerance]: TOLERANCE_SECONDS,
   })
   let known: Discovered | undefined
+  let asking: Promise<Discovered> | undefined
 
+  /** Asked once for all who want it at the same time. */
   async function discover(): Promise<Discovered> {
     if (known !== undefined && now().getTime() < known.until) return known
+    asking ??= ask().finally(() => {
+      asking = undefined
+    })
+    return asking
+  }
+
+  async function ask(): Promise<Discovered> {
     const server = await oauth
       .discoveryRequest(address, { ...options, algorithm: 'oidc' })
       .then((response) => oauth.processDiscoveryResponse(address, response))
