@@ -94,7 +94,13 @@ export function addOidcRoutes<E extends { Variables: object }>(
   ): Response {
     return pageResponse(status, 'message', {
       frame: { ...BARE, title },
-      view: { title, lines, form: null, links: [...links, { href: signInHref(next), title: 'Sign in again' }] },
+      view: {
+        title,
+        entry: null,
+        lines,
+        form: null,
+        links: [...links, { href: signInHref(next), title: 'Sign in again' }],
+      },
     })
   }
 }

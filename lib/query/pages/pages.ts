@@ -225,7 +225,7 @@ function messagePage(
     'message',
     {
       frame: { ...BARE, title, canSignOut },
-      view: { title, lines, form: null, links: [{ href: '/', title: 'To the front page' }] },
+      view: { title, entry: null, lines, form: null, links: [{ href: '/', title: 'To the front page' }] },
     },
     { ...headers, 'content-security-policy': PAGE_HEADERS['content-security-policy'] },
   )

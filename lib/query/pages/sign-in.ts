@@ -49,25 +49,23 @@ export function signInPage(
       frame: { ...BARE, title },
       view: {
         title,
-        lines: [
-          ...(issuerName === null
-            ? []
-            : [
-                `Sign in at ${issuerName}: it leads back to the page that you asked for, and says which clusters you may see.`,
-              ]),
-          ...(hasLink
-            ? ['Open the link that “ciphertrail serve” printed when it started, or paste the token at its end.']
-            : takesTokens
-              ? [
-                  `${issuerName === null ? 'Paste' : 'Or paste'} the token that you got from whoever runs ciphertrail. It is checked now and at each request, and is not written into a cookie.`,
-                ]
-              : []),
-        ],
-        form: hasLink || takesTokens ? { next: localPath(next) } : null,
-        links:
+        entry:
           issuerName === null
-            ? []
-            : [{ href: signInHref(next), title: wasSignedIn ? 'Sign in again' : `Sign in at ${issuerName}` }],
+            ? null
+            : {
+                words: `${issuerName} knows who you are, and which clusters you may see. It leads back to the page that you asked for.`,
+                href: signInHref(next),
+                title: wasSignedIn ? 'Sign in again' : `Sign in at ${issuerName}`,
+              },
+        lines: hasLink
+          ? ['Open the link that “ciphertrail serve” printed when it started, or paste the token at its end.']
+          : takesTokens
+            ? [
+                `${issuerName === null ? 'Paste' : 'Or paste'} the token that you got from whoever runs ciphertrail. It is checked now and at each request, and is not written into a cookie.`,
+              ]
+            : [],
+        form: hasLink || takesTokens ? { next: localPath(next) } : null,
+        links: [],
       },
     },
     { 'www-authenticate': 'Bearer' },
@@ -131,7 +129,7 @@ export function seeOther(location: string, headers: Readonly<Record<string, stri
 export function refusedPage(title: string, line: string): Response {
   return pageResponse(403, 'message', {
     frame: { ...BARE, title },
-    view: { title, lines: [line], form: null, links: [{ href: '/', title: 'To the front page' }] },
+    view: { title, entry: null, lines: [line], form: null, links: [{ href: '/', title: 'To the front page' }] },
   })
 }
 

@@ -38,7 +38,7 @@ async function start(t: TestContext, changes: Partial<SiteDeps> = {}, seconds?: 
 const decoded = (html: string): string => html.replaceAll('&amp;', '&').replaceAll('&#x3D;', '=')
 
 const linkOf = (text: string): string =>
-  decoded(/<a href="(\/sign-in\?[^"]*)"/.exec(text)?.[1] ?? assert.fail('no link'))
+  decoded(/<a (?:class="entry" )?href="(\/sign-in\?[^"]*)"/.exec(text)?.[1] ?? assert.fail('no link'))
 
 test('the page that was asked for leads to the issuer, and from there back to itself', async (t) => {
   const { visit, site, issuer } = await start(t)
