@@ -21,7 +21,17 @@ import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } fr
 import { reportsPage } from './reports-page.ts'
 import { type OidcDeps, SIGNED_OUT, addOidcRoutes } from './oidc-sign-in.ts'
 import { type Sessions, withSession } from './sessions.ts'
-import { BARE, type SignInDeps, bringsSession, enter, refusedPage, seeOther, signIn, signInPage, signOut } from './sign-in.ts'
+import {
+  BARE,
+  type SignInDeps,
+  bringsSession,
+  enter,
+  refusedPage,
+  seeOther,
+  signIn,
+  signInPage,
+  signOut,
+} from './sign-in.ts'
 import { clustersPage, flowPage, logPage } from './summary-pages.ts'
 import { workloadsPage } from './workloads-page.ts'
 
@@ -63,8 +73,7 @@ const RETRY_SECONDS = 10
 
 /**
  * The pages as a Hono application. They only read, but for the button that asks for the audit pack of a report; whoever signs in or out changes what this process
- * remembers. All but the styles and the form that asks for a
- * token is closed to whom `access` does not know.
+ * remembers. All but the styles and the form that asks for a token is closed to whom `access` does not know.
  */
 export function createPages(version: string, deps: PagesDeps): Hono<Env> {
   const { objects, now, access, log } = deps
@@ -127,12 +136,13 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     const { req, env } = context
     if (isFromElsewhere(req.raw))
       return refusedPage('This form was not sent from here', 'Open the page again and press its button there.')
-    const request = withSession(req.raw, deps.sessions)
-    const grant = await access(request, env)
+    // Sessions only read, and the form came from here: whoever may see the page may press its button.
+    const asked = withSession(new Request(req.url, { headers: req.raw.headers }), deps.sessions)
+    const grant = await access(asked, env)
     const here = new URL(req.url).pathname
     if (grant === undefined) return signInPage(req.raw, here, deps)
     context.set('subject', grant.subject)
-    await askForPack(request, { id: req.param('id'), grant }, deps)
+    await askForPack(req.raw, { id: req.param('id'), grant }, deps)
     return seeOther(here)
   })
   for (const [path, make] of PAGES)

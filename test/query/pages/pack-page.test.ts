@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import { keepPack } from '../../../lib/jobs/keep-pack.ts'
 import { recordFailed } from '../../../lib/pack/kept-pack.ts'
 import { TOKENS, startLocalSite } from '../../support/servers/local-site.ts'
+import { startOidcServer } from '../../support/servers/oidc-server.ts'
+import { plainBrowser } from '../../support/servers/plain-browser.ts'
 import { newSigner } from '../../support/stored/memory-log.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 import { fillReported, packOf, VERSION } from '../../support/stored/packed-report.ts'
@@ -70,6 +72,24 @@ test('a form of another site, one without a session and one of whoever sees one 
   })
   assert.equal(posted.status, 401)
   assert.deepEqual(queued, [])
+})
+
+test('whoever signed in at an issuer presses the button, and the cookie alone asks the API for nothing', async (t) => {
+  const objects = memoryObjects(new Map(filled))
+  const queued: string[] = []
+  const issuer = await startOidcServer(t, () => LATER)
+  const changes = { objects, now: () => LATER, queuePack: async (key: string) => void queued.push(key) }
+  const site = await startLocalSite(t, changes, issuer.signInAt)
+  const browser = plainBrowser()
+  const at = (path: string): string => new URL(path, site.url).href
+  await browser.visit(at('/sign-in'))
+  const press = (path: string, origin: string) => browser.ask(at(path), { method: 'POST', headers: { origin } })
+  assert.equal((await press(PAGE, 'https://evil.example')).status, 403)
+  assert.equal((await press(`/v1/reports/${id}/pack`, site.url)).status, 401)
+  assert.deepEqual(queued, [])
+  const pressed = await press(PAGE, site.url)
+  assert.deepEqual([pressed.status, pressed.headers.get('location')], [303, PAGE])
+  assert.deepEqual(queued, [report])
 })
 
 test('what failed says why and what to run, and a server that only shows names the command', async (t) => {
