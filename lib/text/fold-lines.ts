@@ -1,5 +1,8 @@
 /** Folds lines that repeat: whoever can store objects could otherwise make a log, a terminal or a mail unreadable. */
 
+/** Most kinds of lines: an attempt of a cluster that refuses everything has some 60. */
+const MAX_KINDS = 100
+
 /** So many of a kind are shown each. */
 const SHOWN = 3
 
@@ -36,7 +39,7 @@ export function foldItems<T>(
 }
 
 /** The same as lines: of each kind the first ones, then how many more there are and the last one. Lines that are few, or differ, are unchanged. */
-export function foldLines(lines: Iterable<string>, most = 20): string[] {
+export function foldLines(lines: Iterable<string>, most = MAX_KINDS): string[] {
   const { folds, rest } = foldItems(lines, (line) => line, most)
   return [
     ...folds.flatMap((fold) => [...fold.shown, ...moreLines(fold, (line) => line)]),
