@@ -221,7 +221,7 @@ function joined(
 }
 
 const united = (a: readonly string[], b: readonly string[]): readonly string[] =>
-  [...new Set([...a, ...b])].slice(0, MAX_CANDIDATES + 1)
+  b.length === 0 ? a : [...new Set([...a, ...b])].slice(0, MAX_CANDIDATES + 1)
 
 /** Clients without a name are others at each port that they reach: one box for all would say that they are one. */
 function sourceBox(
