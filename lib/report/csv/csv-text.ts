@@ -9,22 +9,25 @@ type Field = string | number | boolean | null
 /** The columns of a table by name, with the field of a row. */
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Field>>
 
-/** So many rows are made at once: tens of thousands together would take much memory. */
-const AT_ONCE = 500
+/** So many rows are made at once: the pieces of tens of thousands together would take much memory. */
+const AT_ONCE = 50
 
 /** Rows as CSV. Without the line of names it can be put after a part that has it. */
-export function csvText<Row>(columns: Columns<Row>, rows: readonly Row[], { hasNames = true } = {}): string {
+export function csvText<Row>(columns: Columns<Row>, rows: Iterable<Row>, { hasNames = true } = {}): string {
   const fields = Object.values(columns)
-  const parts = hasNames ? [textOf([Object.keys(columns)])] : []
-  for (let first = 0; first < rows.length; first += AT_ONCE) {
-    const some = rows.slice(first, first + AT_ONCE)
-    parts.push(textOf(some.map((row) => fields.map((field) => plainText(field(row))))))
+  const parts: string[] = []
+  let records: string[][] = hasNames ? [Object.keys(columns)] : []
+  for (const row of rows) {
+    records.push(fields.map((field) => plainText(field(row))))
+    if (records.length < AT_ONCE) continue
+    parts.push(textOf(records))
+    records = []
   }
-  return parts.join('')
+  return [...parts, textOf(records)].join('')
 }
 
-function textOf(rows: readonly (readonly string[])[]): string {
-  return stringify([...rows], {
+function textOf(rows: string[][]): string {
+  return stringify(rows, {
     record_delimiter: 'windows',
     // A name that begins like a formula gets an apostrophe before it: a spreadsheet then shows it and runs nothing.
     escape_formulas: true,

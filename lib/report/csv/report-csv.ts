@@ -18,21 +18,10 @@ export function csvFiles(summary: Summary): readonly CsvFile[] {
   const { judgement } = summary
   const toldOf = detailsIn(summary)
   return [
-    file(
-      'paths.csv',
-      PATHS,
-      summary.paths.map((path) => ({ path, ...toldOf(path) })),
-    ),
+    file('paths.csv', PATHS, pathRows(summary.paths, toldOf)),
     file('episodes.csv', EPISODES, summary.episodes.all),
     file('changes.csv', CHANGES, summary.changes.all),
-    file(
-      'findings.csv',
-      FINDINGS,
-      judgement.findings.map((finding) => ({
-        finding,
-        ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : NO_DETAILS),
-      })),
-    ),
+    file('findings.csv', FINDINGS, findingRows(judgement.findings, toldOf)),
     file(
       'controls.csv',
       CONTROLS,
@@ -55,7 +44,7 @@ export function csvFiles(summary: Summary): readonly CsvFile[] {
   ]
 }
 
-function file<Row>(name: string, columns: Columns<Row>, rows: readonly Row[]): CsvFile {
+function file<Row>(name: string, columns: Columns<Row>, rows: Iterable<Row>): CsvFile {
   return { name, columns: Object.keys(columns), body: csvText(columns, rows) }
 }
 
@@ -77,7 +66,12 @@ const statusOf = (told: PathDetails): string | null => {
   return isOpen === null ? null : isOpen ? 'open' : 'ended'
 }
 
+type DetailsOf = ReturnType<typeof detailsIn>
+
 type PathRowOf = PathDetails & { readonly path: PathSummary }
+function* pathRows(paths: Summary['paths'], toldOf: DetailsOf): Iterable<PathRowOf> {
+  for (const path of paths) yield { path, ...toldOf(path) }
+}
 const PATHS: Columns<PathRowOf> = {
   ...named<PathRowOf>(({ path }) => path),
   class: ({ path }) => path.class,
@@ -136,6 +130,10 @@ const CHANGES: Columns<Summary['changes']['all'][number]> = {
 }
 
 type FindingRow = PathDetails & { readonly finding: Summary['judgement']['findings'][number] }
+function* findingRows(findings: Summary['judgement']['findings'], toldOf: DetailsOf): Iterable<FindingRow> {
+  for (const finding of findings)
+    yield { finding, ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : NO_DETAILS) }
+}
 const FINDINGS: Columns<FindingRow> = {
   rule: ({ finding }) => finding.rule,
   verdict: ({ finding }) => finding.verdict,
