@@ -1,6 +1,6 @@
 /** What was expected of a cluster, what was collected, and what was not seen. */
 import type { ClusterPeriod } from '../../model/period.ts'
-import type { Coverage, Crypto, GapReason, Workload } from '../../model/window.ts'
+import type { Coverage, Crypto, Gap, GapReason, Workload } from '../../model/window.ts'
 import type { ClassNamespaces, Endpoint } from '../../model/path.ts'
 import type { TimelineMonth } from '../../model/history.ts'
 import { type ObservedTime, observedTime } from '../../assess/judge/observed-time.ts'
@@ -8,7 +8,7 @@ import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
 import { endpointKey } from './path-summary.ts'
 import { lengthOf } from '../../time/windows.ts'
-import { isBefore, ratio, sum } from './sums.ts'
+import { isBefore, ratio } from './sums.ts'
 
 /** Windows in a row that were not collected. */
 export type MissingRun = {
@@ -76,7 +76,7 @@ type Windows = TimelineMonth['windows']
 /** Adds up what a cluster was asked and what it said. */
 export function summariseCluster(cluster: ClusterPeriod, period: ReportPeriod): ClusterSummary {
   const { id, windows } = cluster
-  const workloads = rowsByWorkload(cluster)
+  const totals = totalsByWorkload(cluster)
   return {
     id,
     windows,
@@ -89,8 +89,8 @@ export function summariseCluster(cluster: ClusterPeriod, period: ReportPeriod): 
     failed: windows.filter((window) => window.evidence !== null && !window.collected).length,
     ...observedTime(windows),
     missingRuns: missingRunsOf(id, windows),
-    coverage: workloads.map((rows) => coverageOf(id, rows)),
-    gaps: gapsOf(id, workloads),
+    coverage: totals.map((total) => coverageOf(id, total)),
+    gaps: gapsOf(id, totals),
     errors: errorsOf(cluster),
     workloads: workloadsOf(cluster),
     crypto: cluster.crypto,
@@ -131,18 +131,30 @@ function missingRunsOf(cluster: string, windows: Windows): readonly MissingRun[]
   return runs
 }
 
-/** The coverage rows of collected windows by workload. Windows that are missing altogether stand in the missing runs. */
-function rowsByWorkload(cluster: ClusterPeriod): readonly (readonly [Coverage, ...Coverage[]])[] {
+/** What the rows of a workload add up to. */
+type WorkloadTotal = {
+  readonly workload: Endpoint
+  expectedSeconds: number
+  observedSeconds: number
+  readonly gaps: Gap[]
+}
+
+/** The coverage of collected windows by workload. Windows that are missing altogether stand in the missing runs. */
+function totalsByWorkload(cluster: ClusterPeriod): readonly WorkloadTotal[] {
   const collected = new Set(cluster.windows.filter((window) => window.collected).map(({ end }) => end))
-  // Hundreds of thousands of rows: no text is made for each.
-  const workloads = new Map<string, Map<string, Map<string, [Coverage, ...Coverage[]]>>>()
-  for (const row of cluster.coverage) {
-    if (!collected.has(row.window.end)) continue
-    const { namespace, name, kind } = row.workload
-    const kinds = within(within(workloads, namespace), name)
-    const rows = kinds.get(kind)
-    if (rows === undefined) kinds.set(kind, [row])
-    else rows.push(row)
+  // Hundreds of thousands of rows: no text is made for each, and no list of them.
+  const workloads = new Map<string, Map<string, Map<string, WorkloadTotal>>>()
+  for (const { window, workload, expectedSeconds, observedSeconds, gaps } of cluster.coverage) {
+    if (!collected.has(window.end)) continue
+    const kinds = within(within(workloads, workload.namespace), workload.name)
+    const total = kinds.get(workload.kind)
+    if (total === undefined) {
+      kinds.set(workload.kind, { workload, expectedSeconds, observedSeconds, gaps: [...gaps] })
+      continue
+    }
+    total.expectedSeconds += expectedSeconds
+    total.observedSeconds += observedSeconds
+    total.gaps.push(...gaps)
   }
   return inOrder(workloads).flatMap((names) => inOrder(names).flatMap(inOrder))
 }
@@ -159,41 +171,31 @@ function within<T>(maps: Map<string, Map<string, T>>, key: string): Map<string, 
 const inOrder = <T>(map: ReadonlyMap<string, T>): readonly T[] =>
   [...map].toSorted(([a], [b]) => compareText(a, b)).map(([, value]) => value)
 
-function coverageOf(cluster: string, rows: readonly [Coverage, ...Coverage[]]): WorkloadCoverage {
-  const expectedSeconds = sum(rows, (row) => row.expectedSeconds)
-  const observedSeconds = sum(rows, (row) => row.observedSeconds)
-  return {
-    cluster,
-    workload: rows[0].workload,
-    expectedSeconds,
-    observedSeconds,
-    ratio: ratio(observedSeconds, expectedSeconds),
-  }
+function coverageOf(
+  cluster: string,
+  { workload, expectedSeconds, observedSeconds }: WorkloadTotal,
+): WorkloadCoverage {
+  return { cluster, workload, expectedSeconds, observedSeconds, ratio: ratio(observedSeconds, expectedSeconds) }
 }
 
 /** Gaps in collected windows, the most time first. */
-function gapsOf(cluster: string, workloads: readonly (readonly [Coverage, ...Coverage[]])[]): readonly GapSummary[] {
+function gapsOf(cluster: string, totals: readonly WorkloadTotal[]): readonly GapSummary[] {
   const gaps: GapSummary[] = []
-  for (const rows of workloads) {
+  for (const { workload, expectedSeconds, observedSeconds, gaps: stretches } of totals) {
     const byReason = new Map<GapReason, GapSummary>()
-    const share = ratio(
-      sum(rows, ({ observedSeconds }) => observedSeconds),
-      sum(rows, ({ expectedSeconds }) => expectedSeconds),
-    )
-    for (const { workload, gaps: stretches } of rows)
-      for (const { reason, pods, from, to } of stretches) {
-        const known = byReason.get(reason)
-        byReason.set(reason, {
-          cluster,
-          workload,
-          reason,
-          stretches: (known?.stretches ?? 0) + 1,
-          podSeconds: (known?.podSeconds ?? 0) + pods * lengthOf({ start: from, end: to }),
-          from: known === undefined || from < known.from ? from : known.from,
-          to: known === undefined || to > known.to ? to : known.to,
-          ratio: share,
-        })
-      }
+    for (const { reason, pods, from, to } of stretches) {
+      const known = byReason.get(reason)
+      byReason.set(reason, {
+        cluster,
+        workload,
+        reason,
+        stretches: (known?.stretches ?? 0) + 1,
+        podSeconds: (known?.podSeconds ?? 0) + pods * lengthOf({ start: from, end: to }),
+        from: known === undefined || from < known.from ? from : known.from,
+        to: known === undefined || to > known.to ? to : known.to,
+        ratio: ratio(observedSeconds, expectedSeconds),
+      })
+    }
     gaps.push(...byReason.values())
   }
   return gaps.sort(
