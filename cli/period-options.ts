@@ -1,5 +1,6 @@
 import { printable } from '../lib/text/printable.ts'
 import type { ReportPeriod } from '../lib/report/report-input.ts'
+import { datesOf } from '../lib/time/dates.ts'
 import { checkedZone, lastWeek, weekPeriod } from '../lib/time/week.ts'
 import { toSeconds } from '../lib/time/windows.ts'
 import { UsageError } from './console.ts'
@@ -45,7 +46,8 @@ export function readPeriodOptions(options: PeriodOptions, now: Date, verb: strin
     const period = { from: readTime('--from', from), to: readTime('--to', to) }
     if (toSeconds(period.from) >= toSeconds(period.to))
       throw new UsageError(`Cannot ${verb} from ${period.from} to ${period.to}: wanted --from before --to`)
-    return { ...period, label: `${period.from} to ${period.to}`, timeZone: zone }
+    const label = datesOf({ ...period, timeZone: zone }).fullRange(period.from, period.to)
+    return { ...period, label, timeZone: zone }
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(printable(error.message))
     throw error

@@ -80,7 +80,7 @@ export function viewOf(summary: Summary): ReportView {
     appendix: [
       scopeSection(summary),
       controlsSection(summary),
-      findingsSection(summary),
+      findingsSection(wording),
       episodesSection(wording),
       gapsSection(wording),
       ...otherSections(wording),

@@ -10,8 +10,10 @@ export type Dates = {
   readonly moment: (time: string) => string
   /** `Tue 17 Nov 09:00 to 11:00`, or both in full if the days differ. */
   readonly range: (from: string, to: string) => string
-  /** `1 Dec 2026 09:00`: for times far from the period. */
+  /** `Tue 1 Dec 2026 09:00`: where no period with its year stands beside it. */
   readonly full: (time: string) => string
+  /** `Tue 1 Dec 2026 09:00 to 11:00`, or both in full if the days differ. */
+  readonly fullRange: (from: string, to: string) => string
   /** `17 Nov`, or `09:00` if the period is shorter than a day: the beginning of a period in a row of equally long ones. */
   readonly short: (time: string) => string
   /** `Europe/Berlin (UTC+02:00 until Sun 25 Oct 03:00, then UTC+01:00)` */
@@ -29,22 +31,27 @@ export function datesOf(period: { readonly from: string; readonly to: string; re
     const said = known.get(time)
     if (said !== undefined) return said
     const at = zoned(time)
-    const words = `${dayOf(at)}${at.year === lastYear ? '' : ` ${at.year}`} ${clockOf(at)}`
+    const words = at.year === lastYear ? `${dayOf(at)} ${clockOf(at)}` : full(time)
     known.set(time, words)
     return words
   }
 
+  const full = (time: string): string => {
+    const at = zoned(time)
+    return `${dayOf(at)} ${at.year} ${clockOf(at)}`
+  }
+
+  const rangeOf = (from: string, to: string, words: (time: string) => string): string => {
+    const [begin, end] = [zoned(from), zoned(to)]
+    const isSameDay = begin.toPlainDate().equals(end.toPlainDate())
+    return `${words(from)} to ${isSameDay ? clockOf(end) : words(to)}`
+  }
+
   return {
     moment,
-    range: (from, to) => {
-      const [begin, end] = [zoned(from), zoned(to)]
-      const isSameDay = begin.toPlainDate().equals(end.toPlainDate())
-      return `${moment(from)} to ${isSameDay ? clockOf(end) : moment(to)}`
-    },
-    full: (time) => {
-      const at = zoned(time)
-      return `${at.day} ${MONTHS[at.month - 1]} ${at.year} ${clockOf(at)}`
-    },
+    range: (from, to) => rangeOf(from, to, moment),
+    full,
+    fullRange: (from, to) => rangeOf(from, to, full),
     short: (time) => {
       const at = zoned(time)
       const isShort = Date.parse(period.to) - Date.parse(period.from) < 86_400_000

@@ -22,7 +22,7 @@ describe('ciphertrail demo', () => {
     const folder = freshFolder(context)
     const { status, stdout, stderr } = runDemo(folder)
     assert.deepEqual([status, stderr], [0, ''])
-    assert.match(stdout, /^This is a replay of what a real Linkerd mesh did on Tue 24 Nov 13:00 to 13:35, 2026/)
+    assert.match(stdout, /^This is a replay of what a real Linkerd mesh did on Tue 24 Nov 2026 13:00 to 13:35/)
     assert.match(stdout, /7 windows of 5 minutes, \d+ queries/)
     // The story of the recording's README: voting left the mesh and came back, a new client of ledger-db at the end.
     const rowOf = (words: RegExp) => stdout.split('\n').find((line) => words.test(line)) ?? ''

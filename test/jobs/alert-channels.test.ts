@@ -498,7 +498,7 @@ test('a cluster whose lists nobody may read is not observed, though its metrics 
   }
   assert.deepEqual(told, [
     'nothing was observed on cluster shop so far',
-    'observed again, up to Tue 24 Nov 12:20 (told: nothing was observed on cluster shop so far)',
+    'observed again, up to Tue 24 Nov 12:20 (reported: nothing was observed on cluster shop so far)',
   ])
 })
 
@@ -547,7 +547,7 @@ test('a namespace whose proxies nobody scrapes is told to a channel of it and to
       }
   }
   const lost = 'nothing was observed in namespace bank of cluster shop after Tue 24 Nov 12:05'
-  const lines = [`2 ${lost}`, `5 observed again, up to Tue 24 Nov 12:30 (told: ${lost})`]
+  const lines = [`2 ${lost}`, `5 observed again, up to Tue 24 Nov 12:30 (reported: ${lost})`]
   assert.deepEqual(
     [...told],
     [

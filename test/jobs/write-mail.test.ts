@@ -80,12 +80,12 @@ test('weekMail(): a trust anchor that ends soon and a log that is behind are tol
   await objects.putOnce(vkeyKey, Buffer.from('a key'))
   await writeProgress({ progress: undefined, etag: null }, { now: sealedAt, isWhole: true }, objects)
   assert.deepEqual(await soon(all, '2026-11-30T02:00:00Z'), [])
-  const behind = 'Nothing was sealed since Mon 30 Nov 00:00: what is stored meanwhile can be changed unseen'
+  const behind = 'Nothing was sealed since Mon 30 Nov 00:00: data stored since then can be changed unnoticed'
   assert.deepEqual(await soon(some, '2026-12-05T07:00:00Z'), ['Expires soon, or is late (Sat 5 Dec 07:00)', behind])
   assert.deepEqual(await soon(all, '2026-12-05T07:00:00Z'), [
     'Expires soon, or is late (Sat 5 Dec 07:00)',
     behind,
-    'The trust anchor CN=root of cluster shop ends 1 Jan 2027 00:00',
+    'The trust anchor CN=root of cluster shop expires Fri 1 Jan 2027 00:00',
   ])
 })
 

@@ -234,7 +234,7 @@ test('a waived failure is shown as waived, and stays counted as not encrypted', 
   assert.deepEqual(row?.head.lines, ['low'])
   assert.equal(
     row?.detail?.lines.at(-1),
-    'Waiver tax-api, until 31 Mar 2027 02:00, owner bank@example.com: accepts path-is-encrypted, path-is-mutual.',
+    'Waiver tax-api, until Wed 31 Mar 2027 02:00, owner bank@example.com: accepts path-is-encrypted, path-is-mutual.',
   )
   assert.match(
     documents.view.verdict,

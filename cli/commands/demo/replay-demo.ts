@@ -118,8 +118,8 @@ function periodOf(windows: readonly Window[]): { from: string; to: string } {
 
 function replayWords(windows: readonly Window[]): string {
   const { from, to } = periodOf(windows)
-  const recorded = datesOf({ from, to, timeZone: 'UTC' }).range(from, to)
-  return `This is a replay of what a real Linkerd mesh did on ${recorded}, ${to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
+  const recorded = datesOf({ from, to, timeZone: 'UTC' }).fullRange(from, to)
+  return `This is a replay of what a real Linkerd mesh did on ${recorded} (UTC): no cluster was read now.`
 }
 
 /** Nothing is there, or an older demo. */

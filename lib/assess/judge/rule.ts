@@ -273,7 +273,7 @@ export function clearWords(path: PathHistory): string {
   const first = path.rows.find(isNotEncrypted)
   if (first === undefined) return ''
   const reason = first.reason === '' ? '' : `: ${first.reason}`
-  return `not encrypted in ${windowCount(Math.max(1, clearWindows(path)))}, first from ${first.from}${reason}`
+  return `not encrypted in ${windowCount(Math.max(1, clearWindows(path)))}, the first at ${first.from}${reason}`
 }
 
 /** Describes the windows in which a path's state is unknown; empty if there are none. */

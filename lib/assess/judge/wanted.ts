@@ -54,7 +54,7 @@ function missingWords({ windows, seenWindows, uncollected, outsideSeconds }: See
   const parts = [
     ...(outsideSeconds > 0 ? [`no window was expected for ${durationWords(outsideSeconds)}`] : []),
     ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows)} not collected`] : []),
-    ...(unread > 0 ? [`nothing counts as seen in ${windowCount(unread)}`] : []),
+    ...(unread > 0 ? [`not seen in ${windowCount(unread)}`] : []),
   ]
   return parts.length === 0 ? '' : `: ${parts.join(', ')}`
 }

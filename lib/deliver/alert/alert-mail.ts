@@ -59,8 +59,8 @@ const ENDED_GROUPS: readonly {
   readonly word: string
   readonly endings: readonly ConditionEnding[]
 }[] = [
-  { title: 'No longer watched; how it is now is not known', word: 'no longer watched', endings: ['not-watched'] },
-  { title: 'Not seen any more, and not known to be fixed', word: 'not seen any more', endings: ['gone', 'quiet'] },
+  { title: 'No longer watched, current state unknown', word: 'no longer watched', endings: ['not-watched'] },
+  { title: 'No longer seen, not known to be fixed', word: 'no longer seen', endings: ['gone', 'quiet'] },
   { title: 'Not encrypted, and accepted by a waiver', word: 'accepted', endings: ['waived'] },
   { title: 'Over', word: 'over', endings: ['fixed', 'refused', 'over'] },
 ]
@@ -109,8 +109,8 @@ function alertView(notice: Notice, channel: Channel, page: string | null, most: 
       })),
     page,
     footer: [
-      'Each of these is told once when it begins and once when it ends; a trust anchor also a week and a day before its end, and at it. What comes back within six hours of being told is told again only after them, if it is so then. The mail on Monday counts every path.',
-      `You get this mail since you are a recipient of channel ${channel.id}, which has alerts (ciphertrail channel add ${channel.id} --alerts off ends them).`,
+      'Each of these is reported once when it begins and once when it ends. A trust anchor is reported again a week and a day before it expires, and when it expires. What comes back within six hours of its last report is reported after these six hours, if it is still true then. The mail on Monday counts every path.',
+      `You are a recipient of channel ${channel.id}, which has alerts. To end them: ciphertrail channel add ${channel.id} --alerts off`,
     ],
   }
 }

@@ -93,11 +93,11 @@ function registerConditions({ facts: { now, waivers, scopeProblem } }: KnownFact
 function sealConditions({ facts: { now, seal }, dates }: KnownFacts): readonly Present[] {
   if (seal?.isBehind !== true) return []
   const since = seal.since === null ? 'nobody knows since when' : `since ${dates.moment(seal.since)}`
-  const line = `nothing was sealed ${since}: what is stored meanwhile can be changed unseen`
+  const line = `nothing was sealed ${since}: data stored since then can be changed unnoticed`
   return [
     present(
       { key: 'seal', kind: 'seal', cluster: null, since: seal.since ?? now, line },
-      'fix: see what keeps it from that: ciphertrail seal',
+      'fix: to see why, run: ciphertrail seal',
     ),
   ]
 }
@@ -136,7 +136,7 @@ function wholeConditions(
           since: seen?.end ?? windows[0]?.end ?? now,
           line: `nothing was observed on ${where} ${seen === undefined ? 'so far' : `after ${dates.moment(seen.end)}`}`,
         },
-        `fix: see what does not answer: ciphertrail cluster check ${printable(id)}`,
+        `fix: to see why, run: ciphertrail cluster check ${printable(id)}`,
       ),
     )
   }
@@ -150,9 +150,9 @@ function wholeConditions(
           kind: 'certificate',
           cluster: id,
           since: certificate.asOf,
-          line: `the certificate of a proxy on ${where} ends ${dates.full(certificate.expires)} and is not renewed`,
+          line: `the certificate of a proxy on ${where} expires ${dates.full(certificate.expires)} and was not renewed`,
         },
-        'fix: see whether the identity service answers: linkerd check --proxy',
+        'fix: check the identity service: linkerd check --proxy',
       ),
     )
   for (const { subject, sha256, notAfter } of trustAnchors ?? []) {
@@ -165,9 +165,9 @@ function wholeConditions(
           kind: 'trust-anchor',
           cluster: id,
           since: now,
-          line: `the trust anchor ${printable(subject)} of ${where} ${left <= 0 ? 'ended' : 'ends'} ${dates.full(notAfter)}`,
+          line: `the trust anchor ${printable(subject)} of ${where} ${left <= 0 ? 'expired' : 'expires'} ${dates.full(notAfter)}`,
         },
-        'fix: have a new anchor trusted everywhere first, then issue by it, then take this one away',
+        'fix: trust a new anchor everywhere, then issue certificates with it, then remove this one',
       ),
       tellAgainAt: ANCHOR_TOLD_AGAIN_SECONDS.map((seconds) => toTime(toSeconds(notAfter) - seconds)),
     })
@@ -208,5 +208,5 @@ export const namespaceKey = (cluster: string, name: string): string =>
 const namespaceCondition = ({ key, cluster, since, line }: Omit<Condition, 'details' | 'kind'>): Present =>
   present(
     { key, kind: 'namespace-coverage', cluster, since, line },
-    'fix: see whether its proxies answer, and whether policy lets them be read: linkerd check --proxy',
+    'fix: check that its proxies answer and that policy allows the scrape: linkerd check --proxy',
   )

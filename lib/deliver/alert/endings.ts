@@ -59,7 +59,7 @@ function endedAs(watched: Watched, known: KnownFacts): Pick<Ended, 'line' | 'end
       return cluster.trustAnchors === null ||
         cluster.trustAnchors.some(({ sha256 }) => watched.key === `trust-anchor/${id}/${sha256}`)
         ? null
-        : { ending: 'over', line: `not among the trust anchors any more ${told}` }
+        : { ending: 'over', line: `no longer one of the trust anchors ${told}` }
     case 'seal':
       return null
   }
@@ -78,14 +78,14 @@ function namespaceEnd(
   const last = found === undefined ? windows.at(-1) : found.windows.at(-1)
   if (last === undefined || toSeconds(last.end) <= toSeconds(watched.since)) return null
   if (found === undefined ? isListed : last.isObserved === null)
-    return { ending: 'gone', line: `no pod with a proxy is in it any more, up to ${dates.moment(last.end)} ${told}` }
+    return { ending: 'gone', line: `it has no more pods with a proxy, up to ${dates.moment(last.end)} ${told}` }
   if (found === undefined || last.isObserved !== true) return null
   return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${shareOf(last.share)} ${told}` }
 }
 
 /** One proxy of a hundred ends it, too, so the share is stated. */
 const shareOf = (share: number | null): string =>
-  share === null || share === 1 ? '' : `, ${shareWords(share)} of what was to be seen`
+  share === null || share === 1 ? '' : `, ${shareWords(share)} of pod time`
 
 /** An unread proxy may still have it. */
 function certificateEnd(
@@ -94,20 +94,20 @@ function certificateEnd(
   told: string,
 ): Pick<Ended, 'line' | 'ending'> | null {
   if (certificate === null) return null
-  const seen = `no proxy that was seen up to ${dates.moment(certificate.asOf)} has one that ends so soon`
+  const seen = `no proxy observed up to ${dates.moment(certificate.asOf)} has a certificate that expires so soon`
   return certificate.isOfAll
     ? { ending: 'over', line: `${seen} ${told}` }
-    : { ending: 'gone', line: `${seen}, and not every proxy was seen ${told}` }
+    : { ending: 'gone', line: `${seen}, but not every proxy was observed ${told}` }
 }
 
 /** The channel no longer covers it, so its state is unknown. */
 const left = (what: string, told: string): Pick<Ended, 'line' | 'ending'> => ({
   ending: 'not-watched',
-  line: `no longer watched, since ${what} left the channel ${told}`,
+  line: `no longer watched, because ${what} left the channel ${told}`,
 })
 
 /** The text with which the beginning was reported. */
-const toldWords = ({ line }: Pick<Condition, 'line'>): string => `(told: ${line})`
+const toldWords = ({ line }: Pick<Condition, 'line'>): string => `(reported: ${line})`
 
 function pathEnd(
   watched: Watched,
@@ -124,7 +124,7 @@ function pathEnd(
   if (path === undefined)
     return {
       ending: 'not-watched',
-      line: `no longer known, since its history was derived again or scope.yaml does not judge it any more ${told}`,
+      line: `no longer known, because its history was derived again or scope.yaml does not judge it any more ${told}`,
     }
   const { openedAt, endedAt, ending } = path.episode
   if (endedAt === null)

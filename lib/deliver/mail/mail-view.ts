@@ -134,7 +134,7 @@ function warningsOf(
   // Without any window the verdict says it.
   if (dark.length > 0 && collectedWindows > 0)
     warnings.push(
-      `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${namesWords(dark, most)}. What was open there counts as still open.`,
+      `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${namesWords(dark, most)}. What was open there counts as still open. To see why, run: ciphertrail cluster check ${printable(dark[0] ?? '')}`,
     )
   const stale = clusters.flatMap(({ id, windows }) => {
     const collected = windows.findLast((window) => window.collected)
@@ -310,10 +310,10 @@ function trendLine({ notCompared }: News, { summary: { trend, clusters }, dates,
   const weeks = known.map(({ paths, expectedWindows, collectedWindows }) =>
     paths === null
       ? 'no data'
-      : `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}${collectedWindows < expectedWindows ? ` (${shareWords(collectedWindows / expectedWindows)} of windows)` : ''}`,
+      : `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}${collectedWindows < expectedWindows ? ` (${shareWords(collectedWindows / expectedWindows)} of windows collected)` : ''}`,
   )
   return [
-    `paths unencrypted at some time, by week from ${dates.short(known[0]?.from ?? '')}: ${inRuns(weeks).join(', ')}.`,
+    `paths unencrypted at some time of a week, from ${dates.short(known[0]?.from ?? '')} on: ${inRuns(weeks).join(', then ')}.`,
     ...(notCompared.length === 0
       ? []
       : [
@@ -330,5 +330,5 @@ function inRuns(words: readonly string[]): readonly string[] {
     if (last?.word === word) last.count += 1
     else runs.push({ word, count: 1 })
   }
-  return runs.map(({ word, count }) => (count === 1 ? word : `${word} for ${countWords(count)} weeks`))
+  return runs.map(({ word, count }) => (count === 1 ? word : `${word} in each of ${countWords(count)} weeks`))
 }

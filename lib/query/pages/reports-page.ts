@@ -48,7 +48,7 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects, makesPa
         const dates = datesOf({ from: period.from, to: period.to, timeZone: period.timeZone })
         return {
           label: printable(period.label),
-          period: `${dates.full(period.from)} to ${dates.full(period.to)} (${printable(period.timeZone)})`,
+          period: `${dates.fullRange(period.from, period.to)} (${printable(period.timeZone)})`,
           clusters: clusters.map((id) => printable(id)).join(', ') || 'none',
           documents: inReadingOrder(documents).map(({ name, size, href }) => ({
             name: printable(name),

@@ -4,7 +4,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { PATH_CHANGE_KINDS } from '../summary/change-summary.ts'
 import type { PathChange, PathChangeKind, Changes } from '../summary/change-summary.ts'
-import { destinationName, endpointName, nameCell, table, textCell } from '../table-cells.ts'
+import { destinationName, endpointName, nameCell, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
@@ -14,7 +14,7 @@ import { durationWords } from '../../time/dates.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
-const MAX_ROWS = 80
+const MAX_ROWS = 40
 
 /** What each kind of change is called. */
 export const CHANGE_WORDS: Readonly<Record<PathChangeKind, string>> = {
@@ -83,24 +83,25 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
 /** How many paths changed in which way; none where nothing can be compared. */
 export function changeCounts({ comparisons, counts, firstSeen, noLonger, unseen }: Changes): readonly string[] {
   if (!comparisons.some(({ basis }) => basis === 'whole' || basis === 'partly')) return []
+  const kinds = PATH_CHANGE_KINDS.filter(
+    (kind) => kind !== 'identity' && kind !== 'enforcement' && counts[kind] > 0,
+  ).map((kind) => `${countWords(counts[kind])} ${CHANGE_WORDS[kind]}`)
   return [
-    `Unencrypted paths: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity' && kind !== 'enforcement')
-      .map((kind) => `${countWords(counts[kind])} ${CHANGE_WORDS[kind]}`)
-      .join(
-        ', ',
-      )}. ${counts.identity === 0 ? 'No identity changed.' : `${plural(counts.identity, 'identity', 'identities')} changed.`} ${counts.enforcement === 0 ? 'No policy for plaintext changed.' : `The policy for plaintext changed on ${plural(counts.enforcement, 'path')}.`}`,
+    `${kinds.length === 0 ? 'Unencrypted paths: none known in either period.' : `Unencrypted paths: ${kinds.join(', ')}.`} ${counts.identity === 0 ? 'No identity changed.' : `${plural(counts.identity, 'identity', 'identities')} changed.`} ${counts.enforcement === 0 ? 'No policy for plaintext changed.' : `The policy for plaintext changed on ${plural(counts.enforcement, 'path')}.`}`,
     ...(unseen === 0
       ? []
       : [
           `${capital(plural(unseen, 'path'))} of these ${unseen === 1 ? 'was' : 'were'} not seen since the period before ended: how ${unseen === 1 ? 'it stands' : 'they stand'} now is unknown.`,
         ]),
-    `Of all paths, ${countWords(firstSeen)} ${firstSeen === 1 ? 'was' : 'were'} seen for the first time, and ${countWords(noLonger)} ${noLonger === 1 ? 'is' : 'are'} no longer known.`,
+    firstSeen + noLonger === 0
+      ? 'No path was seen for the first time, and none is known to be gone.'
+      : `Of all paths, ${countWords(firstSeen)} ${firstSeen === 1 ? 'was' : 'were'} seen for the first time, and ${countWords(noLonger)} ${noLonger === 1 ? 'is' : 'are'} no longer known.`,
   ]
 }
 
 function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   if (all.length === 0) return []
-  const { shown, note } = firstLines(all, MAX_ROWS, 'changes.csv')
+  const { shown, note } = firstLines(foldedChanges(all), MAX_ROWS, 'changes.csv')
   return [
     table(
       `Paths that changed or stayed open.${note}`,
@@ -110,10 +111,10 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
         ['Destination', 25],
         ['When', 37],
       ],
-      shown.map((change) => [
+      shown.map(([change, ...others]) => [
         textCell(changeWords(change)),
-        nameCell(endpointName(change.source)),
-        nameCell(destinationName(change)),
+        others.length === 0 ? nameCell(endpointName(change.source)) : textCell(plural(others.length + 1, 'path')),
+        others.length === 0 ? nameCell(destinationName(change)) : plain(change.destination.namespace),
         textCell(whenWords(wording, change)),
       ]),
     ),
@@ -124,6 +125,24 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
 export function openForWords({ openSeconds, episode, mayBeEarlier }: PathChange): string {
   if (openSeconds === null) return '–'
   return `${episode?.sinceUnknown === true || mayBeEarlier ? 'at least ' : ''}${durationWords(openSeconds)}`
+}
+
+type Changed = readonly [PathChange, ...PathChange[]]
+
+/** A row for each path; if there are more than a table shows, one for all paths into a namespace whose policy changed alike. */
+function foldedChanges(all: readonly PathChange[]): readonly Changed[] {
+  if (all.length <= MAX_ROWS) return all.map((change): Changed => [change])
+  const groups = new Map<string, [PathChange, ...PathChange[]]>()
+  for (const change of all) {
+    const { cluster, kind, pathId, destination, enforcement } = change
+    const key = JSON.stringify(
+      kind === 'enforcement' ? [cluster, destination.namespace, enforcement] : [cluster, kind, pathId],
+    )
+    const known = groups.get(key)
+    if (known === undefined) groups.set(key, [change])
+    else known.push(change)
+  }
+  return [...groups.values()]
 }
 
 /** When it changed, and from what to what. */

@@ -24,10 +24,6 @@ export function controlsSection({ judgement, collectedWindows }: Summary): Secti
   })
 }
 
-/** What a row of a framework counts, in words. */
-export const RELATIONS_CAPTION =
-  'Controls by relation (not tested: nothing here tests them), then those that are judged by verdict.'
-
 /** Columns of the numbers of a framework. */
 export const RELATION_COLUMNS: readonly Column[] = [
   ['Direct', 10, 'numbers'],
@@ -61,7 +57,7 @@ function frameworksTable(frameworks: readonly FrameworkResult[]): readonly Table
   if (frameworks.length === 0) return []
   return [
     table(
-      RELATIONS_CAPTION,
+      'Controls by relation, then, if tested, by verdict.',
       [['Framework', 24], ['Judged on', 14], ...RELATION_COLUMNS],
       frameworks.map((framework) => [
         lines([printable(framework.title)], [printable(framework.version)]),

@@ -14,7 +14,7 @@ import type { PathClass } from '../../model/path.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
 import type { Summary } from '../summary/summary.ts'
-import { CLASS_WORDS, capital, plural } from '../words/vocabulary.ts'
+import { CLASS_WORDS, capital, countWords, plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** A drawing with more boxes or arrows than these shows namespaces instead of workloads; one with more still, only what asks for attention. */
@@ -30,6 +30,8 @@ const NOTE_HEIGHT = 9
 const MAX_NAME_LENGTH = 30
 /** A page of paper is as wide; what is wider lies on its side. */
 const PAGE_WIDTH = 499
+/** A drawing that is higher has a page of its own. */
+const SMALL_HEIGHT = 200
 /** So many of the workloads that a client without an identity may be are named. */
 const MAX_CANDIDATES = 3
 
@@ -44,7 +46,7 @@ export function dataFlowSection(wording: Wording): SectionView {
     ),
   )
   return section('data-flow', 'Data flow, as observed', {
-    isOnNewPage: drawings.length > 0,
+    isOnNewPage: drawings.some(({ width, height }) => width > PAGE_WIDTH || height > SMALL_HEIGHT),
     isLandscape: drawings.some(({ width, height }) => width > PAGE_WIDTH && width > height),
     paragraphs: drawings.length === 0 ? ['No traffic was seen that could be drawn.'] : [explained(summary)],
     drawings,
@@ -64,7 +66,13 @@ function explained({ paths }: Summary): string {
 }
 
 type Box = { readonly group: string | null; readonly name: string; readonly notes: readonly string[] }
-type Arrow = { readonly from: string; readonly to: string; readonly mark: Mark; readonly label: string }
+type Arrow = {
+  readonly from: string
+  readonly to: string
+  readonly mark: Mark
+  readonly label: string
+  readonly paths: number
+}
 type Flow = { readonly boxes: ReadonlyMap<string, Box>; readonly arrows: readonly Arrow[]; readonly caption: string }
 
 function drawCluster(
@@ -110,19 +118,36 @@ function flowOf(cluster: ClusterSummary, judged: readonly PathClass[], paths: re
       caption: `${all}, between namespaces, since there are too many workloads to draw; numbers count paths.${insideWords(namespaces)}`,
     }
   const open = paths.filter(({ mark }) => isClear(mark) || mark === 'unknown')
+  if (open.length === 0) {
+    const most = firstOf(namespaces, (a, b) => b.paths - a.paths)
+    return {
+      ...most,
+      caption: `${all}, none of them unencrypted or unknown, between namespaces: the ${countWords(most.arrows.length)} of ${plural(namespaces.arrows.length, 'arrow')} with the most paths, since there are too many to draw. Numbers count paths.${insideWords(namespaces)}`,
+    }
+  }
   const attention = joined(open, { boxOf: namespaceBox, folded })
-  const kept = [...attention.arrows].sort((a, b) => MARKS.indexOf(a.mark) - MARKS.indexOf(b.mark)).slice(0, MAX_EDGES)
-  const used = new Set<string>()
-  const arrows = kept.filter(({ from, to }) => {
-    if (new Set([...used, from, to]).size > MAX_NODES) return false
-    used.add(from).add(to)
-    return true
-  })
-  const left = attention.arrows.length - arrows.length
+  const worst = firstOf(attention, (a, b) => MARKS.indexOf(a.mark) - MARKS.indexOf(b.mark))
+  const left = attention.arrows.length - worst.arrows.length
   return {
-    boxes: new Map([...attention.boxes].filter(([key]) => used.has(key))),
-    arrows: arrows.toReversed(),
+    ...worst,
     caption: `${plural(open.length, 'path')} of ${all} that ${open.length === 1 ? 'is' : 'are'} unencrypted or unknown, between namespaces. All others are left out, since there are too many to draw.${left > 0 ? ` ${capital(plural(left, 'less urgent arrow'))} ${left === 1 ? 'is' : 'are'} left out, too.` : ''}`,
+  }
+}
+
+/** As many arrows as can be read, those that come first by an order, with their boxes; the first is drawn last, so in front. */
+function firstOf(flow: Joined, compare: (a: Arrow, b: Arrow) => number): Pick<Flow, 'boxes' | 'arrows'> {
+  const used = new Set<string>()
+  const arrows = flow.arrows
+    .toSorted(compare)
+    .slice(0, MAX_EDGES)
+    .filter(({ from, to }) => {
+      if (new Set([...used, from, to]).size > MAX_NODES) return false
+      used.add(from).add(to)
+      return true
+    })
+  return {
+    boxes: new Map([...flow.boxes].filter(([key]) => used.has(key))),
+    arrows: arrows.toReversed(),
   }
 }
 
@@ -210,6 +235,7 @@ function joined(
     from,
     to,
     mark,
+    paths: own.length,
     label: `${LOOKS[mark].shape} ${boxOf === workloadBox && !classes.has(to) && !classes.has(from) ? portWords(own) : plural(own.length, 'path')}`,
   }))
   return {
@@ -276,15 +302,22 @@ function draw(
           paint: 'quiet',
         })),
       }),
-      ...arrows.map(({ mark, label }, index) => {
+      ...arrows.map(({ mark }, index) => {
         const edge = layout.edges[index]
         if (edge === undefined) return layer({})
-        const [x, y] = edge.label
         return layer({
           lines: [{ ...edge.curve, d: curvePath(edge.curve), paint: mark }],
           heads: edge.head.length === 0 ? [] : [{ points: edge.head, d: outlinePath(edge.head), paint: mark }],
-          labels: [{ x, y: y + TEXT * 0.35, text: label, anchor: 'middle', size: TEXT - 0.5, paint: 'ink' }],
         })
+      }),
+      // Above all lines, so that none crosses a label.
+      layer({
+        labels: arrows.flatMap(({ label }, index) => {
+          const edge = layout.edges[index]
+          if (edge === undefined) return []
+          const [x, y] = edge.label
+          return [{ x, y: y + TEXT * 0.35, text: label, anchor: 'middle' as const, size: TEXT, paint: 'ink' as const }]
+        }),
       }),
       layer({
         boxes: layout.nodes.map((box) => ({ ...box, paint: 'ground' })),

@@ -4,7 +4,8 @@ import type { PathClass } from '../../model/path.ts'
 import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary/summary.ts'
+import type { Wording } from '../words/report-context.ts'
+import type { Dates } from '../../time/dates.ts'
 import {
   destinationName,
   EMPTY_CELL,
@@ -27,7 +28,7 @@ const MAX_NAMES = 4
 const TOLD_ELSEWHERE = 'path-is-encrypted'
 
 /** What fails, is waived or is not known, rule by rule. */
-export function findingsSection({ judgement, clusters, settings }: Summary): SectionView {
+export function findingsSection({ summary: { judgement, clusters, settings }, dates }: Wording): SectionView {
   const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.notEnoughEvidence > 0)
   return section('findings', 'Findings, rule by rule', {
     paragraphs: [
@@ -40,7 +41,11 @@ export function findingsSection({ judgement, clusters, settings }: Summary): Sec
     tables: open
       .filter(({ id }) => id !== TOLD_ELSEWHERE)
       .map((rule) =>
-        ruleTable(rule, judgement.findings, { judged: settings.judgedClasses, namesCluster: clusters.length > 1 }),
+        ruleTable(rule, judgement.findings, {
+          judged: settings.judgedClasses,
+          namesCluster: clusters.length > 1,
+          dates,
+        }),
       ),
   })
 }
@@ -48,7 +53,11 @@ export function findingsSection({ judgement, clusters, settings }: Summary): Sec
 function ruleTable(
   rule: RuleResult,
   findings: readonly Finding[],
-  { judged, namesCluster }: { readonly judged: readonly PathClass[]; readonly namesCluster: boolean },
+  {
+    judged,
+    namesCluster,
+    dates,
+  }: { readonly judged: readonly PathClass[]; readonly namesCluster: boolean; readonly dates: Dates },
 ): TableView {
   const all = findings.filter(
     ({ rule: id, verdict }) => id === rule.id && (verdict === 'fail' || verdict === 'not-enough-evidence'),
@@ -82,7 +91,7 @@ function ruleTable(
     [...failed, ...lacking].map((group) => {
       const [{ verdict, waiver, detail } = { verdict: rule.verdict, waiver: null, detail: '' }] = group
       return [
-        lines([printable(detail)], waiver === null ? [] : [`waiver ${printable(waiver)}`]),
+        lines([inDates(printable(detail), dates)], waiver === null ? [] : [`waiver ${printable(waiver)}`]),
         stateCell(waiver === null ? verdictView(verdict) : verdictView(verdict, 'fail, waived')),
         number(countWords(group.length)),
         {
@@ -94,6 +103,13 @@ function ruleTable(
     }),
   )
   return { ...told, title: `${rule.title}: ${outcomeWords(rule)} (${rule.id})` }
+}
+
+/** Findings are also data, in which times are RFC 3339; a reader has one format. */
+function inDates(detail: string, { moment }: Dates): string {
+  return detail.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/gu, (time) =>
+    Number.isNaN(Date.parse(time)) ? time : moment(time),
+  )
 }
 
 /** `fail, 3 of 46`: the verdict, and how many of all that was judged have it. */

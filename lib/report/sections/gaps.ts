@@ -5,8 +5,9 @@ import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
+import { sum } from '../summary/sums.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
-import { endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
+import { EMPTY_CELL, endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { BLIND_SPOT_WORDS, byteWords, countWords, GAP_WORDS, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
@@ -19,6 +20,8 @@ const MAX_LINE_LENGTH = 400
 
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 100
+/** A row names as many workloads. */
+const MAX_NAMES = 4
 
 /** Every time in which something was not observed. */
 export function gapsSection(wording: Wording): SectionView {
@@ -67,28 +70,59 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
 
 function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.gaps.length === 0) return []
-  const { shown, note } = firstLines(cluster.gaps, MAX_ROWS, 'coverage.csv')
+  const { shown, note } = firstLines(gapGroups(cluster.gaps), MAX_ROWS, 'coverage.csv')
   return [
     table(
-      `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${note}`,
+      `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${shown.some(({ gaps }) => gaps.length > 1) ? ' Many workloads with one reason share a row; coverage.csv has each.' : ''}${note}`,
       [
-        ['Workload', 28],
-        ['Why not seen', 22],
+        ['Workload', 30],
+        ['Why not seen', 20],
         ['Pod time lost', 11, 'numbers'],
-        ['Gaps', 8, 'numbers'],
-        ['First to last', 21],
-        ['Observed', 10, 'numbers'],
+        ['Gaps', 7, 'numbers'],
+        ['First to last', 20],
+        ['Observed', 12, 'numbers'],
       ],
-      shown.map((gap) => [
-        nameCell(endpointName(gap.workload)),
-        textCell(GAP_WORDS[gap.reason]),
-        number(durationWords(gap.podSeconds)),
-        number(countWords(gap.stretches)),
-        textCell(dates.range(gap.from, gap.to)),
-        number(gap.ratio === null ? 'unknown' : shareWords(gap.ratio)),
+      shown.map(({ gaps, reason, podSeconds }) => [
+        {
+          ...EMPTY_CELL,
+          names: gaps.slice(0, MAX_NAMES).map(({ workload }) => endpointName(workload)),
+          notes: gaps.length > MAX_NAMES ? [`and ${countWords(gaps.length - MAX_NAMES)} more`] : [],
+        },
+        textCell(GAP_WORDS[reason]),
+        number(durationWords(podSeconds)),
+        number(countWords(sum(gaps, ({ stretches }) => stretches))),
+        textCell(
+          dates.range(
+            gaps.map(({ from }) => from).reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a)),
+            gaps.map(({ to }) => to).reduce((a, b) => (Date.parse(b) > Date.parse(a) ? b : a)),
+          ),
+        ),
+        number(ratioWords(gaps.map(({ ratio }) => ratio))),
       ]),
     ),
   ]
+}
+
+type Gap = ClusterSummary['gaps'][number]
+
+/** A row for each workload; one for all that share a reason if they are many: one outage is one gap to a reader. */
+function gapGroups(
+  gaps: readonly Gap[],
+): readonly { readonly reason: Gap['reason']; readonly gaps: readonly Gap[]; readonly podSeconds: number }[] {
+  return [...Map.groupBy(gaps, ({ reason }) => reason)]
+    .flatMap(([reason, own]) =>
+      (own.length > MAX_NAMES ? [own] : own.map((gap) => [gap])).map((all) => ({ reason, gaps: all })),
+    )
+    .map(({ reason, gaps: own }) => ({ reason, gaps: own, podSeconds: sum(own, ({ podSeconds }) => podSeconds) }))
+    .toSorted((a, b) => b.podSeconds - a.podSeconds)
+}
+
+/** `83.9 %`, or from the least to the most; where one is unknown, that is said. */
+function ratioWords(ratios: readonly (number | null)[]): string {
+  const known = ratios.filter((ratio) => ratio !== null)
+  if (known.length < ratios.length) return known.length === 0 ? 'unknown' : 'partly unknown'
+  const [least, most] = [Math.min(...known), Math.max(...known)].map(shareWords)
+  return least === most ? `${least}` : `${least} to ${most}`
 }
 
 function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {

@@ -86,8 +86,18 @@ function countParagraphs({ summary }: Wording): readonly string[] {
       `None of the ${plural(figures.judged, 'judged path')} was seen unencrypted. This says nothing about what was not seen.`,
     ]
   const period = periodWord(summary)
+  const open = notEncrypted.filter(({ isOpen }) => isOpen).length
+  const unseen = figures.openNow - open
   return [
-    `${capital(countWords(figures.atSomeTime))} of ${plural(figures.judged, 'judged path')} ${figures.atSomeTime === 1 ? 'was' : 'were'} unencrypted at some time in ${period}: ${countWords(figures.openNow)} open at its end, ${countWords(figures.waived)} accepted by a waiver. ${actions.length === 0 ? 'No action is due.' : `${capital(plural(actions.length, 'action'))} would fix the open ones.`}`,
+    [
+      `${countWords(figures.atSomeTime)} of ${plural(figures.judged, 'judged path')} ${figures.atSomeTime === 1 ? 'was' : 'were'} seen unencrypted in ${period}: ${countWords(open)} still at its end, ${countWords(figures.waived)} accepted by a waiver.`,
+      ...(unseen === 0
+        ? []
+        : [`${countWords(unseen)} more ${unseen === 1 ? 'was' : 'were'} open before and not seen since.`]),
+      actions.length === 0
+        ? 'No action is due.'
+        : `${capital(plural(actions.length, 'action'))} would fix those seen that no waiver accepts.`,
+    ].join(' '),
   ]
 }
 
@@ -235,8 +245,8 @@ function detailLines(wording: Wording, path: Exposure): readonly string[] {
 /** Connections that were opened in the period; the traffic may be of older ones. */
 function opensWords({ opens, bytes }: Pick<PathSummary, 'opens' | 'bytes'>): string {
   return opens === 0 && bytes > 0
-    ? 'no connection was opened in the period, so the traffic is of older ones'
-    : `${plural(opens, 'connection')} opened in the period`
+    ? 'no new connection in the period: the traffic is from older ones'
+    : `${plural(opens, 'new connection')} in the period`
 }
 
 /** Actions whose paths have no row, by name. */

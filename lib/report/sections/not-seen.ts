@@ -35,7 +35,7 @@ function timeLine({ clusters, share, removed, monitored }: Summary): string {
       : monitored.share === 1
         ? ['every window was collected']
         : []),
-    ...late.map(({ id }) => `${short(id)} was expected for a part of the period only`).slice(0, 2),
+    ...late.map(({ id }) => `${short(id)} was monitored only for a part of the period`).slice(0, 2),
     ...(unmeasured === 0 ? [] : [`unknown pods in ${plural(unmeasured, 'window')}`]),
     ...(share === null || share >= 1
       ? []

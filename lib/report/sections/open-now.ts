@@ -5,7 +5,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { isWaived } from '../summary/figures.ts'
 import { pathKey } from '../summary/path-summary.ts'
-import type { Exposure } from '../summary/path-summary.ts'
+import type { Exposure, PathSummary } from '../summary/path-summary.ts'
 import {
   destinationName,
   endpointName,
@@ -23,7 +23,7 @@ import { actionTitle } from '../words/action-titles.ts'
 import { sinceWords } from '../words/format-episode.ts'
 import { clusterNote, firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
-import { countWords, plural } from '../words/vocabulary.ts'
+import { countWords, plural, reasonWords } from '../words/vocabulary.ts'
 
 /** So many paths have a row: what fits on a page. */
 const MAX_ROWS = 20
@@ -73,11 +73,11 @@ export const LACKING_TITLE = 'Judged paths without enough evidence'
 export function lackingSection({ summary }: Wording): SectionView | null {
   const { notEnoughEvidence, figures } = summary
   if (notEnoughEvidence.length === 0) return null
-  const { shown, note } = firstLines(notEnoughEvidence, MAX_ROWS, 'paths.csv')
+  const { shown, note } = firstLines(lackingGroups(notEnoughEvidence), MAX_ROWS, 'paths.csv')
   return section('lacking-evidence', LACKING_TITLE, {
     tables: [
       table(
-        `${countWords(notEnoughEvidence.length)} of ${plural(figures.judged, 'judged path')}. Nothing was seen unencrypted on them, but too little was seen to say that they were encrypted.${note}`,
+        `${countWords(notEnoughEvidence.length)} of ${plural(figures.judged, 'judged path')}. Nothing was seen unencrypted on them, but too little was seen to say that they were encrypted.${shown.some(({ length }) => length > 1) ? ' Paths with one reason share a row; paths.csv has each.' : ''}${note}`,
         [
           ['Source', 20],
           ['Destination', 21],
@@ -85,20 +85,50 @@ export function lackingSection({ summary }: Wording): SectionView | null {
           ['Seen', 8, 'numbers'],
           ['Why', 40],
         ],
-        shown.map((path) => {
+        shown.map(([path, ...others]) => {
           const cluster = clusterNote(summary, path.cluster)
           return [
-            { ...nameCell(endpointName(path.source)), notes: cluster === null ? [] : [cluster] },
+            {
+              ...nameCell(endpointName(path.source)),
+              notes: [
+                ...(others.length === 0 ? [] : [`and ${plural(others.length, 'more path')}`]),
+                ...(cluster === null ? [] : [cluster]),
+              ],
+            },
             nameCell(destinationName(path)),
-            plain(summary.owners.get(pathKey(path)) ?? ''),
+            others.length === 0 ? plain(summary.owners.get(pathKey(path)) ?? '') : textCell('several'),
             number(path.seen?.share === null || path.seen === null ? 'unknown' : shareWords(path.seen.share)),
-            textCell(printable(path.detail)),
+            textCell(printable(others.length === 0 ? inWords(path) : whyOf(path))),
           ]
         }),
       ),
     ],
   })
 }
+
+type Group = readonly [PathSummary, ...PathSummary[]]
+
+/** A row for each path; one for all that share a reason and a share seen if not all paths fit: one outage is one reason. */
+function lackingGroups(paths: readonly PathSummary[]): readonly Group[] {
+  if (paths.length <= MAX_ROWS) return paths.map((path): Group => [path])
+  const groups = new Map<string, [PathSummary, ...PathSummary[]]>()
+  for (const path of paths) {
+    const key = JSON.stringify([path.cluster, path.seen?.share ?? null, whyOf(path)])
+    const known = groups.get(key)
+    if (known === undefined) groups.set(key, [path])
+    else known.push(path)
+  }
+  return [...groups.values()].toSorted((a, b) => b.length - a.length)
+}
+
+/** Why evidence lacks, with a reason in words beside its raw value. */
+function inWords({ detail, reasons }: PathSummary): string {
+  const named = reasons.find(({ reason }) => reason !== '' && detail.includes(` (${reason})`))
+  return named === undefined ? detail : detail.replace(` (${named.reason})`, () => `: ${reasonWords(named.reason)}`)
+}
+
+/** Why evidence lacks, without what was observed all the same. */
+const whyOf = ({ detail }: Pick<PathSummary, 'detail'>): string => detail.replace(/; observed: .*$/su, '')
 
 /** Those that an action ends, those that a waiver accepts, and those that nobody saw in the period. */
 function openRows({ summary }: Wording): readonly Row[] {

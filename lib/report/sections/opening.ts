@@ -27,7 +27,7 @@ export function headlineWords(summary: Summary): string {
   if (expectedWindows === 0) return `Nothing was collected in this period: no window was expected ${onClusters}.`
   if (collectedWindows === 0)
     return `Nothing was collected in this period: 0 of ${plural(expectedWindows, 'expected window')} ${onClusters}.`
-  const dark = clusters.filter(({ collected, share }) => collected === 0 || share === null || share === 0)
+  const dark = darkClusters(summary)
   return [
     ...(dark.length === 0
       ? []
@@ -39,8 +39,13 @@ export function headlineWords(summary: Summary): string {
   ].join(' ')
 }
 
+/** Clusters of which nothing was observed. */
+export function darkClusters({ clusters }: Pick<Summary, 'clusters'>): Summary['clusters'] {
+  return clusters.filter(({ collected, share }) => collected === 0 || share === null || share === 0)
+}
+
 /** Clusters that were collected, and not in the last windows that were expected: what is there now is unknown. */
-function staleClusters({ clusters, period }: Summary): Summary['clusters'] {
+export function staleClusters({ clusters, period }: Summary): Summary['clusters'] {
   // The window that ended a moment ago may be collected in a moment; alerts wait for a second one, too.
   const recent = period.label === NOW ? 2 : 1
   return clusters.filter(
@@ -87,7 +92,7 @@ function openSplit({
     [
       [openPlaintext, 'plaintext'],
       [openNoMeshTls, 'without mesh TLS'],
-      [openNow - openPlaintext - openNoMeshTls, 'not seen again since'],
+      [openNow - openPlaintext - openNoMeshTls, 'open before and not seen since'],
     ] as const
   ).filter(([count]) => count > 0)
   if (kinds.length === 1) return kinds.map(([count, words]) => (count === 1 ? words : `all ${words}`)).join('')

@@ -7,6 +7,7 @@ import { countMarks, pathKey } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
 import {
   destinationName,
+  EMPTY_CELL,
   endpointName,
   nameCell,
   number,
@@ -16,12 +17,14 @@ import {
   table,
   textCell,
 } from '../table-cells.ts'
-import type { TableView } from '../table-cells.ts'
+import type { CellView, TableView } from '../table-cells.ts'
 import { MARKS } from '../drawing/state-looks.ts'
 import { compareText } from '../../text/order.ts'
 import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
+import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
+import { sum } from '../summary/sums.ts'
 
 /** So many reasons are named, that a row fits a page of paper; the rest are counted. */
 const MAX_REASONS = 8
@@ -60,14 +63,17 @@ export function otherSections(wording: Wording): readonly SectionView[] {
           ? 'No path was refused by policy.'
           : `No path is listed here: ${plural(others, 'path')} with refused traffic ${others === 1 ? 'is' : 'are'} in other lists, because other traffic was seen there, or too little was seen for a verdict.`,
     }),
-    listSection(wording, exempt, {
-      id: 'exempt',
-      title: 'Exempt paths',
-      explained:
-        'Kubelet probes, connections without payload and the proxies’ own ports (4190, 4191). These paths are not judged. “admin-port (plaintext)” and “(mtls)” say how the proxy’s own port was reached.',
-      caption: 'Exempt paths',
-      none: 'No path has only exempt traffic.',
-    }),
+    {
+      ...listSection(wording, exempt, {
+        id: 'exempt',
+        title: 'Exempt paths',
+        explained:
+          'Kubelet probes, connections without payload and the proxies’ own ports (4190, 4191). These paths are not judged. “admin-port (plaintext)” and “(mtls)” say how the proxy’s own port was reached.',
+        caption: 'Exempt paths',
+        none: 'No path has only exempt traffic.',
+      }),
+      tables: exemptTables(wording, exempt),
+    },
     listSection(wording, encrypted, {
       id: 'encrypted',
       title: 'Encrypted paths',
@@ -160,6 +166,56 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
   })
 }
 
+/** Exempt paths are not judged: those with one reason, client and port share a row. */
+function exemptTables({ summary }: Wording, paths: readonly PathSummary[]): readonly TableView[] {
+  return summary.clusters.flatMap(({ id }) => {
+    const own = paths.filter(({ cluster }) => cluster === id)
+    if (own.length === 0) return []
+    const groups = [
+      ...Map.groupBy(own, (path) => JSON.stringify([endpointName(path.source), path.port, reasonsOf(path)])).values(),
+    ].toSorted((a, b) => b.length - a.length)
+    const { shown, note } = firstLines(groups, MAX_ROWS, 'paths.csv')
+    return [
+      table(
+        `Exempt paths, cluster ${printable(id)}: ${plural(own.length, 'path')} in ${plural(groups.length, 'group')} with one client, port and reason; paths.csv has each.${note}`,
+        [
+          ['Source', 21],
+          ['Port', 8, 'numbers'],
+          ['Reason', 22],
+          ['Paths', 8, 'numbers'],
+          ['Destinations', 27],
+          ['Traffic', 14, 'numbers'],
+        ],
+        shown.map((group) => exemptRow(group)),
+      ),
+    ]
+  })
+}
+
+const MAX_NAMED = 3
+
+function exemptRow(group: readonly PathSummary[]): readonly CellView[] {
+  const [first] = group
+  if (first === undefined) return []
+  const left = group.length - MAX_NAMED
+  const [bytes, opens] = [sum(group, (path) => path.bytes), sum(group, (path) => path.opens)]
+  return [
+    nameCell(endpointName(first.source)),
+    number(String(first.port)),
+    textCell(reasonsOf(first).map(printable).join(', ') || 'none given'),
+    number(countWords(group.length)),
+    {
+      ...EMPTY_CELL,
+      names: group.slice(0, MAX_NAMED).map(({ destination }) => endpointName(destination)),
+      notes: left > 0 ? [`and ${countWords(left)} more`] : [],
+    },
+    { ...number(bytesWords({ bytes, opens })), notes: [plural(opens, 'new connection')] },
+  ]
+}
+
+const reasonsOf = ({ reasons }: PathSummary): readonly string[] =>
+  [...new Set(reasons.map(({ reason }) => reason))].filter((reason) => reason !== '').slice(0, MAX_REASONS)
+
 /** Many paths in one table: a row for each pair of namespaces, with the worst state among its paths. */
 function pairTable(paths: readonly PathSummary[], caption: string): TableView {
   const placeOf = (end: PathSummary['source']): string => (end.namespace === '' ? `(${end.kind})` : end.namespace)
@@ -198,7 +254,7 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
 }
 
 /** A proxy counts no bytes of some traffic: none counted is not none sent. */
-function bytesWords({ bytes, opens }: PathSummary): string {
+function bytesWords({ bytes, opens }: Pick<PathSummary, 'bytes' | 'opens'>): string {
   return bytes === 0 && opens > 0 ? 'no bytes counted' : byteWords(bytes)
 }
 

@@ -21,11 +21,11 @@ import type { TitlePart } from '../words/action-titles.ts'
 import type { Wording } from '../words/report-context.ts'
 import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { namesOf, short } from '../words/short-names.ts'
-import { RELATION_COLUMNS, RELATIONS_CAPTION, relationCells } from './controls.ts'
+import { RELATION_COLUMNS, relationCells } from './controls.ts'
 import { actionFacts } from './not-encrypted.ts'
 import { notSeenLines, sealLines } from './not-seen.ts'
 import { LACKING_TITLE } from './open-now.ts'
-import { besideWords, headlineWords } from './opening.ts'
+import { besideWords, darkClusters, headlineWords, staleClusters } from './opening.ts'
 
 /** All words and drawings of page one. */
 export type PageOneView = {
@@ -51,6 +51,8 @@ export type PageOneView = {
   readonly coverageNote: string
   readonly coverage: readonly { readonly label: string; readonly note: string; readonly strip: StripView }[]
   readonly actionsNote: string
+  /** Clusters whose collection must be restored before anything else; empty if there is none. */
+  readonly restore: string
   readonly actions: readonly {
     readonly number: string
     readonly title: readonly TitlePart[]
@@ -60,6 +62,8 @@ export type PageOneView = {
   /** What the marks in the strips of the actions mean; empty without an action. */
   readonly legend: readonly LegendView[]
   readonly controls: TableView
+  /** Which rules the failed controls come from; empty if none failed. */
+  readonly failedRules: string
   readonly notSeen: readonly string[]
   readonly seal: readonly string[]
   /** To be copied, and what stands for what in it; empty where there is nothing to verify. */
@@ -70,6 +74,7 @@ export type PageOneView = {
 /** Page one has room for so many. */
 const MAX_CLUSTERS = 4
 const MAX_ACTIONS = 3
+const MAX_RULES = 3
 
 /** Words page one. */
 export function pageOne(wording: Wording): PageOneView {
@@ -86,6 +91,7 @@ export function pageOne(wording: Wording): PageOneView {
     ...actionsOf(wording),
     legend: legendOf(summary.actions.slice(0, MAX_ACTIONS).flatMap(({ paths }) => paths)),
     controls: controlsOf(summary),
+    failedRules: failedWords(summary),
     notSeen: notSeenLines(summary),
     seal: sealLines(summary),
     verify: summary.checkpoint === null ? '' : `ciphertrail verify STORE --key ${printable(summary.checkpoint.vkey)}`,
@@ -109,7 +115,7 @@ function factsOf({ summary, dates }: Wording): PageOneView['facts'] {
   return [
     { term: clusters.length === 1 ? 'Cluster' : 'Clusters', text: namesOf(clusters.map(({ id }) => id)) || 'none' },
     { term: 'Report', text: reportId(summary) },
-    { term: 'Period', text: `${dates.full(period.from)} to ${dates.full(period.to)}` },
+    { term: 'Period', text: dates.fullRange(period.from, period.to) },
     { term: 'Collected until', text: until === undefined ? 'none' : dates.full(until) },
     { term: 'Times in', text: dates.zone },
     { term: 'Prepared by', text: settings.preparedBy === null ? 'not stated' : short(settings.preparedBy) },
@@ -151,7 +157,8 @@ function unseenSeconds(share: number, seconds: number): number {
 /** Four numbers. What was not looked at has none: no zero stands for what is unknown. */
 function figuresOf({ summary }: Wording): PageOneView['figures'] {
   const { figures, monitored, collectedWindows, episodes, judgement } = summary
-  const { openNow, openBefore, atSomeTime, waived, notEnoughEvidence } = figures
+  const { openNow, openPlaintext, openNoMeshTls, openBefore, atSomeTime, waived, notEnoughEvidence, judged } = figures
+  const unseen = openNow - openPlaintext - openNoMeshTls
   const period = periodWord(summary)
   const seen = (value: number): string => (collectedWindows === 0 && value === 0 ? 'unknown' : countWords(value))
   const ended = summary.notEncrypted.filter(({ isOpen }) => !isOpen).length
@@ -163,14 +170,20 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
       note:
         openBefore === null
           ? `no ${period.slice(4)} before to compare with`
-          : changeWords(openNow - openBefore, period),
+          : openNow === 0 && openBefore === 0
+            ? `none at the end of ${period} before either`
+            : changeWords(openNow - openBefore, period),
       isOpen: openNow > 0,
     },
     {
       value: seen(atSomeTime),
-      label: 'unencrypted at some time',
+      label: `seen unencrypted in ${period}`,
       note: [
-        `${countWords(ended)} ended${median === null ? '' : `, median ${durationWords(median)} to fix`}`,
+        ...(collectedWindows === 0 ? [] : [`of ${plural(judged, 'judged path')}`]),
+        ...(atSomeTime === 0
+          ? []
+          : [`${countWords(ended)} ended${median === null ? '' : `, median ${durationWords(median)} to fix`}`]),
+        ...(unseen === 0 ? [] : [`${countWords(unseen)} more open before and not seen since`]),
         ...(waived === 0 ? [] : [`${countWords(waived)} accepted by a waiver`]),
       ].join('; '),
       isOpen: false,
@@ -207,14 +220,14 @@ function barsOf({ paths, settings, figures, others, notEncrypted }: Summary): Pa
     barOf(
       `${label}: ${countWords(figures.judged)} judged of ${countWords(judged.length)}`,
       judged,
-      { ...figures, ended: notEncrypted.filter(({ isOpen }) => !isOpen).length },
+      { judged: figures.judged, notEncrypted },
       'not judged',
     ),
     ...others.map((one) =>
       barOf(
         `${capital(CLASS_WORDS[one.class])}: ${countWords(one.paths.length)}, listed only`,
         one.paths,
-        { ...one.figures, ended: one.notEncrypted.filter(({ isOpen }) => !isOpen).length },
+        { judged: one.figures.judged, notEncrypted: one.notEncrypted },
         'not in the bar',
       ),
     ),
@@ -224,7 +237,7 @@ function barsOf({ paths, settings, figures, others, notEncrypted }: Summary): Pa
 function barOf(
   label: string,
   paths: readonly PathSummary[],
-  { openNow, judged, ended }: Pick<Figures, 'openNow' | 'judged'> & { readonly ended: number },
+  { judged, notEncrypted }: Pick<Figures, 'judged'> & Pick<Summary, 'notEncrypted'>,
   left: string,
 ): PageOneView['bars'][number] {
   const isJudged = ({ mark, verdict }: PathSummary): boolean =>
@@ -234,6 +247,8 @@ function barOf(
   const words = (of: Readonly<Record<Mark, number>>): string[] =>
     MARKS.flatMap((mark) => (of[mark] > 0 ? [`${countWords(of[mark])} ${barWord(mark)}`] : []))
   const outside = words(others)
+  const open = notEncrypted.filter(({ isOpen }) => isOpen).length
+  const ended = notEncrypted.length - open
   return {
     label,
     strip: shareBar(counts, `${label}: ${words(counts).join(', ') || 'no path was judged'}`),
@@ -248,7 +263,11 @@ function barOf(
           ],
     ),
     note: [
-      judged === 0 ? 'no path had traffic to judge' : `${countWords(openNow)} open, ${countWords(ended)} ended`,
+      ...(judged === 0
+        ? ['no path had traffic to judge']
+        : notEncrypted.length === 0
+          ? ['none seen unencrypted']
+          : [`${countWords(open)} still unencrypted, ${countWords(ended)} ended`]),
       ...(outside.length === 0 ? [] : [`${left}: ${outside.join(', ')}`]),
     ].join('; '),
   }
@@ -274,17 +293,29 @@ function coverageOf(wording: Wording): Pick<PageOneView, 'coverage' | 'coverageN
   }
 }
 
-function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote'> {
+/** Names the clusters of which nothing, or nothing in the end, was collected, and the command that shows why. */
+function restoreWords(summary: Summary): string {
+  if (summary.collectedWindows === 0) return ''
+  const ids = [...darkClusters(summary), ...staleClusters(summary)].map(({ id }) => id)
+  const [first] = ids
+  if (first === undefined) return ''
+  return `Before all else, restore collection of ${namesOf(ids)}: what is there now is unknown. To see why, run: ciphertrail cluster check ${short(first)}`
+}
+
+function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote' | 'restore'> {
   const { actions, collectedWindows, figures, settings } = wording.summary
   return {
     actionsNote:
       actions.length > 0
-        ? `${actions.length > MAX_ACTIONS ? `the first ${MAX_ACTIONS} of ${plural(actions.length, 'action')}` : plural(actions.length, 'action')}, by: in scope, worst state, most unencrypted bytes, oldest; owner: label ${short(settings.ownerLabel)}, else namespace`
+        ? `${actions.length > MAX_ACTIONS ? `first ${MAX_ACTIONS} of ${plural(actions.length, 'action')}` : plural(actions.length, 'action')}: in scope, worst state, most bytes, oldest first; owner: label ${short(settings.ownerLabel)}, else namespace`
         : collectedWindows === 0
           ? 'nothing was collected: collect windows first'
-          : figures.notEnoughEvidence > 0
-            ? 'no open path; see what lacks evidence'
-            : 'no open path that no waiver accepts',
+          : figures.openNow > 0
+            ? 'no action: each unencrypted path is accepted by a waiver or was not seen in the period'
+            : figures.notEnoughEvidence > 0
+              ? `no path to encrypt; see “${LACKING_TITLE}”`
+              : 'no action: no judged path is unencrypted or without evidence',
+    restore: restoreWords(wording.summary),
     actions: actions.slice(0, MAX_ACTIONS).map((action) => ({
       number: String(action.number),
       title: titleParts(action).map(({ text, isName }) => ({ text: isName ? short(text) : text, isName })),
@@ -294,11 +325,25 @@ function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote
   }
 }
 
+/** The rules that failed, most failures first: a failed control must not be a riddle beside a verdict without an open path. */
+function failedWords({ judgement }: Summary): string {
+  const failed = judgement.rules
+    .filter(({ verdict }) => verdict === 'fail')
+    .toSorted((a, b) => b.score.fail - a.score.fail)
+  if (failed.length === 0) return ''
+  const shown = failed.slice(0, MAX_RULES).map(({ title, score: { pass, fail, waived, notEnoughEvidence } }) => {
+    const judged = pass + fail + waived + notEnoughEvidence
+    return `“${printable(title)}” (${countWords(fail)} of ${countWords(judged)})`
+  })
+  const left = failed.length - shown.length
+  return `Failures come from ${plural(failed.length, 'rule')}: ${shown.join(', ')}${left === 0 ? '' : ` and ${countWords(left)} more`}; see “Findings, rule by rule”.`
+}
+
 /** What of each framework is tested, what is an input of it, what nothing here tests, and how what is judged stands. */
 function controlsOf({ judgement }: Summary): TableView {
   return {
     ...table(
-      `${RELATIONS_CAPTION} A pass means that the rules passed, not that the control is met.`,
+      'Controls by relation, then, if tested, by verdict. A pass means that the rules passed, not that the control is met.',
       [['Framework', 28], ...RELATION_COLUMNS],
       judgement.frameworks.map((framework) => [textCell(printable(framework.title)), ...relationCells(framework)]),
     ),

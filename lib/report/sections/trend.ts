@@ -19,10 +19,13 @@ export function trendSection(wording: Wording): SectionView {
     paragraphs: [
       `${plural(trend.length, 'period')} of equal length, oldest first; the last is this one.${gaps === 0 ? '' : ` ${capital(plural(gaps, 'period'))} without data: unknown, not zero.`} Fewer paths with a smaller observed share are no improvement.`,
     ],
-    drawings: [drawTrend(wording, trend)],
+    // Zeros in a row, of which all is known, are no drawing.
+    drawings: trend.every(({ paths, unknownClusters }) => paths?.atSomeTime === 0 && unknownClusters === 0)
+      ? []
+      : [drawTrend(wording, trend)],
     tables: [
       table(
-        'Data table.',
+        'Paths of judged classes in each period.',
         [
           ['From', 22],
           ['Windows collected', 18, 'numbers'],

@@ -46,7 +46,7 @@ type Began = Pick<Episode, 'openedAt' | 'sinceUnknown'> & {
 
 /**
  * How long something open has been so, to follow a word for it: `since Tue 4 Nov 09:00 (26 d)`, `since Tue 4 Nov 09:00 or earlier (at least 26 d)`, or
- * `for at least 35 min, start unknown`.
+ * `since before Tue 4 Nov 09:00 (at least 35 min)` where it began before it was first looked at.
  */
 export function sinceWords(
   cluster: string,
@@ -58,7 +58,7 @@ export function sinceWords(
   if (lasted === null)
     return `since ${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}; nothing was collected after that`
   const upTo = lasted.isUpToDate ? '' : ` up to the last collected window, ${dates.moment(lasted.until)}`
-  if (sinceUnknown) return `for at least ${lasted.words}${upTo}, start unknown`
+  if (sinceUnknown) return `since before ${dates.moment(openedAt)} (at least ${lasted.words}${upTo})`
   return mayBeEarlier
     ? `since ${dates.moment(openedAt)} or earlier (at least ${lasted.words}${upTo})`
     : `since ${dates.moment(openedAt)} (${lasted.words}${upTo})`

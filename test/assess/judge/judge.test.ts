@@ -373,7 +373,7 @@ test('judge() names the rule, the subject and the reason of each finding, by rul
     findings.filter(({ rule }) => rule === 'path-is-encrypted').map(({ verdict, detail }) => [verdict, detail]),
     [
       ['pass', 'Encrypted in all 12 windows with traffic, seen for all of its time'],
-      ['fail', 'Not encrypted in 12 windows, first from 2026-11-20T00:00:00Z'],
+      ['fail', 'Not encrypted in 12 windows, the first at 2026-11-20T00:00:00Z'],
     ],
   )
 })

@@ -169,7 +169,7 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
 test('path-is-encrypted says how often, since when and why', () => {
   const story = path([{ to: 5 }, { from: 6, to: 8, ...clear }, { from: 9 }])
   const [finding] = check('path-is-encrypted', period([{ ...story, isQuiet: (index) => index === 7 }]))
-  assert.equal(finding?.detail, 'Not encrypted in 2 windows, first from 2026-11-20T06:00:00Z: no_tls_from_remote')
+  assert.equal(finding?.detail, 'Not encrypted in 2 windows, the first at 2026-11-20T06:00:00Z: no_tls_from_remote')
 })
 
 test('path-is-encrypted says how much of the traffic is not told, and what was', () => {

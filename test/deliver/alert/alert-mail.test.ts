@@ -147,7 +147,7 @@ test('subjects carry the news: what began, and apart from that what is over, acc
       '[Platform] 1 trust anchor about to end (cluster west)',
       '[everything] 1 seal behind',
       '[everything] 2 paths not encrypted, 1 cluster not observed, 1 certificate not renewed, 1 trust anchor about to end, 1 seal behind, 2 records unreadable',
-      '[everything] not seen any more: 2 paths not encrypted; over: 2 paths not encrypted, 1 cluster not observed, 1 certificate not renewed, 1 seal behind',
+      '[everything] no longer seen: 2 paths not encrypted; over: 2 paths not encrypted, 1 cluster not observed, 1 certificate not renewed, 1 seal behind',
       '[everything] no longer watched: 1 cluster not observed; accepted: 1 path not encrypted; over: 1 path not encrypted',
       '[everything] 2 paths not encrypted (cluster west)',
       '[Payments & <Co>] 8 paths not encrypted, 8 namespaces not observed, 1 trust anchor about to end, 2 records unreadable',

@@ -27,7 +27,7 @@ test('reportLines() says of a link and of an attachment what is so, whatever the
       // A channel that wants neither is not asked.
       fc.pre(offer.linkUntil !== null || offer.isAttached)
       const said = reportLines(offer, 'UTC', datesOf(WEEK)).join('\n')
-      assert.equal(/needs no login and works until 23 Dec 2026 07:00\./.test(said), hasLink(offer), said)
+      assert.equal(/needs no login and works until Wed 23 Dec 2026 07:00\./.test(said), hasLink(offer), said)
       assert.equal(/is attached as a PDF of/.test(said), hasAttachment(offer), said)
       const isLacking = (offer.linkUntil !== null && !hasLink(offer)) || (offer.isAttached && !hasAttachment(offer))
       assert.equal(/is without|no link|not attached/.test(said), isLacking, said)

@@ -171,9 +171,9 @@ test('a subject has one number and its change, and what was not seen before them
 test('what expires soon or is late is told between what to do and paths, a line each, and in no mail without it', () => {
   const viewOf = (name: string) => mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view
   assert.deepEqual(viewOf('all-well-but-an-anchor-ends').soon?.items, [
-    'Nothing was sealed since Sun 22 Nov 21:00: what is stored meanwhile can be changed unseen',
-    'The certificate of a proxy on cluster west ends 23 Nov 2026 07:30 and is not renewed',
-    'The trust anchor <img src=x onerror=alert(1)> of cluster west ends 10 Dec 2026 01:00',
+    'Nothing was sealed since Sun 22 Nov 21:00: data stored since then can be changed unnoticed',
+    'The certificate of a proxy on cluster west expires Mon 23 Nov 2026 07:30 and was not renewed',
+    'The trust anchor <img src=x onerror=alert(1)> of cluster west expires Thu 10 Dec 2026 01:00',
   ])
   assert.equal(viewOf('all-well').soon, null)
   const { actions, soon, findings } = viewOf('open-paths-and-an-anchor-ends')

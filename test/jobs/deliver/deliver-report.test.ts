@@ -76,7 +76,7 @@ test('each recipient gets a link of their own to the report of the week, and the
     assert.match(link, /^https:\/\/ct\.example\.com\/d\/[A-Za-z0-9_-]{43}$/)
     assert.ok(html?.includes(`href="${link}"`))
     assert.equal(html?.match(/\/d\//g)?.length, 1)
-    assert.match(text ?? '', /works until 23 Dec 2026 07:00\. Whoever has this mail has it, too: do not forward it/)
+    assert.match(text ?? '', /works until Wed 23 Dec 2026 07:00\. Whoever has this mail has it, too: do not forward it/)
     assert.match(text ?? '', /The report is attached as a PDF of 31 B\./)
     assert.deepEqual(
       attachments.map(({ filename, mimeType, disposition }) => [filename, mimeType, disposition]),

@@ -114,7 +114,7 @@ test('a page can be asked as it stood at a past time, and says so', async (t) =>
   const then = await page('/?at=2026-11-24T12:06:30Z', cookie)
   assert.match(
     then,
-    /As it stood on 24 Nov 2026 12:06:30 \(UTC\), by what is stored today: waivers, scope, registry and seal are today’s\. <a href="\/">Look at now<\/a>/,
+    /As it stood on Tue 24 Nov 2026 12:06:30 \(UTC\), by what is stored today: waivers, scope, registry and seal are today’s\. <a href="\/">Look at now<\/a>/,
   )
   assert.match(then, /Tue 24 Nov 12:00 to 12:05/)
   assert.match(then, /<a href="\/paths\?at&#x3D;2026-11-24T12%3A06%3A30Z">Paths<\/a>/)
@@ -124,7 +124,7 @@ test('a page can be asked as it stood at a past time, and says so', async (t) =>
     assert.equal((await ask(`${path}?at=2026-11-24T12:06:30Z`, { headers: { cookie } })).status, 200)
   // What is to come is not known.
   assert.doesNotMatch(await page('/?at=2027-01-01', cookie), /As it stood/)
-  assert.match(await page('/paths?at=2026-11-24T12:06', cookie), /As it stood on 24 Nov 2026 12:06/)
+  assert.match(await page('/paths?at=2026-11-24T12:06', cookie), /As it stood on Tue 24 Nov 2026 12:06/)
 })
 
 test('filters stand in the address and narrow the list, and never the numbers beside it', async (t) => {

@@ -77,7 +77,7 @@ test('a link shows a page with one button, and whoever follows links gets nothin
     if (method !== 'GET') continue
     assert.equal(body.match(/<form method="post"><button/g)?.length, 1)
     assert.match(body, /Download the report of week 2026-W47 \(UTC\)\?/)
-    assert.match(body, /until 23 Dec 2026 08:00 \(Europe\/Berlin\)/)
+    assert.match(body, /until Wed 23 Dec 2026 08:00 \(Europe\/Berlin\)/)
     assert.doesNotMatch(body, new RegExp(token))
     assert.doesNotMatch(body, /<a |<img|<script|<link/)
   }
@@ -176,7 +176,7 @@ test('a link works until the moment that its mail told, and then says no more th
     assert.equal(response.status, 410)
     assertTellsNobody(response)
     const body = await response.text()
-    assert.match(body, /It worked until 23 Dec 2026 08:00 \(Europe\/Berlin\)/)
+    assert.match(body, /It worked until Wed 23 Dec 2026 08:00 \(Europe\/Berlin\)/)
     assert.doesNotMatch(body, /<form|%PDF|W47/)
   }
   assert.equal(await uses(), 1)

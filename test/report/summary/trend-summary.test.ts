@@ -84,6 +84,6 @@ test('one period with data is told in a sentence, not drawn', () => {
   assert.deepEqual([trend?.drawings, trend?.tables], [[], []])
   assert.match(
     trend?.paragraphs.join('\n') ?? '',
-    /^Only one period has data, so there is no trend\. Period from 16 Nov 2026 00:00: /,
+    /^Only one period has data, so there is no trend\. Period from Mon 16 Nov 2026 00:00: /,
   )
 })
