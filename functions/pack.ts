@@ -24,8 +24,7 @@ export const handler = onQueue(askedSchema, async ({ report }, { objects, versio
   try {
     const instructions = { version, now: () => new Date(), mostBytes: MOST_BYTES, signal: end.signal }
     const outcome = await keepPack(report, instructions, { objects })
-    const isNew = outcome.outcome === 'made' && outcome.isNew
-    return { logFields: { report, ...outcome }, counts: { Packs: isNew ? 1 : 0 } }
+    return { logFields: { report, ...outcome } }
   } finally {
     clearTimeout(timer)
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import type { Context } from 'aws-lambda'
 import '../support/aws/function-environment.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import { readPackState } from '../../lib/pack/kept-pack.ts'
@@ -13,7 +14,6 @@ import { fillReported, packOf } from '../support/stored/packed-report.ts'
 let s3: S3Server
 let objects: Objects
 let report: string
-let handler: (typeof import('../../functions/pack.ts'))['handler']
 
 before(async () => {
   s3 = await startS3Server()
@@ -22,9 +22,12 @@ before(async () => {
   s3.makeBucket('derived', { hasLock: false })
   objects = openStore('s3://evidence?derived=derived')
   report = await fillReported(objects, newSigner())
-  ;({ handler } = await import('../../functions/pack.ts'))
 })
 after(() => s3.close())
+
+/** The function, begun once its store is there. */
+const handler = async (event: unknown, context: Context) =>
+  (await import('../../functions/pack.ts')).handler(event, context)
 
 test('a pack for which no time is left is given up, and whoever asked is told what to run', async (t) => {
   const log = capturedLog(t)
@@ -50,10 +53,6 @@ test('a message makes the pack that the command makes, and its second delivery n
       ['made', true, made.sha256],
       ['made', false, made.sha256],
     ],
-  )
-  assert.deepEqual(
-    log.lines().flatMap((line) => ('Packs' in line ? [line['Packs']] : [])),
-    [1, 0],
   )
 })
 
