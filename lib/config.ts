@@ -6,6 +6,7 @@ import { withoutSecrets } from './text/redact.ts'
 import { pagesUrl } from './deliver/send/pages-url.ts'
 import { BUDGET_FORM, parseBudget } from './observed/budget.ts'
 import { isOrigin } from './seal/key/key.ts'
+import { isPolicy } from './seal/timestamp/settings.ts'
 import { PARAMETER_ARN_FORM, parseParameterArn } from './seal/write/parameter-arn.ts'
 import { StoreAddressError, parseAddress } from './store/objects/s3/address.ts'
 
@@ -67,6 +68,14 @@ export type Config = {
   readonly searchPath: string | undefined
   /** `CIPHERTRAIL_LOG_HEAD`: the file, or the ARN of the parameter of AWS Systems Manager, that remembers the head of the log that was signed last; else a file beside the key file. */
   readonly logHead: string | undefined
+  /** `CIPHERTRAIL_TSA`: the address of the time-stamping authority that is asked, unless the command line says otherwise. Without it none is. */
+  readonly tsa: string | undefined
+  /** `CIPHERTRAIL_TSA_HTTP`: `allow` where that address may begin with http. */
+  readonly tsaHttp: string | undefined
+  /** `CIPHERTRAIL_TSA_POLICY`: the policy under which time stamps are wanted, an object identifier. */
+  readonly tsaPolicy: string | undefined
+  /** `CIPHERTRAIL_TSA_CA`: the certificates of the authority, as a file of PEM or as PEM itself. */
+  readonly tsaCertificates: string | undefined
   /** `CIPHERTRAIL_TRUST`: the file that vouches for the ways into clusters; else it lies beside the store. */
   readonly trust: string | undefined
   /** `CIPHERTRAIL_TRUST_KEY`: the key in AWS KMS that vouches for them instead, which only operators may use. */
@@ -160,6 +169,15 @@ const FORMS: Readonly<Record<string, Form>> = {
   },
   CIPHERTRAIL_TIME_ZONE: { wanted: 'the IANA name of a time zone, such as Europe/Berlin or UTC', accepts: isTimeZone },
   CIPHERTRAIL_TRUST_KEY: KMS_KEY,
+  CIPHERTRAIL_TSA: {
+    wanted: 'the address of a time-stamping authority, such as https://tsa.example.com/tsr',
+    accepts: isWebAddress,
+  },
+  CIPHERTRAIL_TSA_HTTP: { wanted: 'allow, or nothing', accepts: (text) => text === 'allow' },
+  CIPHERTRAIL_TSA_POLICY: {
+    wanted: 'an object identifier, such as 1.2.840.113549.1.9.16.3.4',
+    accepts: isPolicy,
+  },
   CIPHERTRAIL_URL: {
     wanted: 'the address of the pages, such as https://ciphertrail.example.com',
     accepts: (text) => pagesUrl(text) !== undefined,
@@ -206,6 +224,10 @@ export function readConfig(): Config {
     signInSecret: read('CIPHERTRAIL_SIGN_IN_SECRET'),
     searchPath: read('PATH'),
     logHead: read('CIPHERTRAIL_LOG_HEAD'),
+    tsa: read('CIPHERTRAIL_TSA'),
+    tsaHttp: read('CIPHERTRAIL_TSA_HTTP'),
+    tsaPolicy: read('CIPHERTRAIL_TSA_POLICY'),
+    tsaCertificates: read('CIPHERTRAIL_TSA_CA'),
     trust: read('CIPHERTRAIL_TRUST'),
     trustKey: read('CIPHERTRAIL_TRUST_KEY'),
     credentials: read('CIPHERTRAIL_CREDENTIALS'),

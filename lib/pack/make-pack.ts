@@ -1,6 +1,7 @@
 /** The pack of a report, from what is stored to a stream. */
 import type { Writable } from 'node:stream'
 import { readWatched } from '../store/registry/registry.ts'
+import { readTimestamp, type StoredTimestamp } from '../seal/timestamp/stored-timestamp.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { reportsPrefix } from '../store/report-keys.ts'
 import { byteWords } from '../report/words/vocabulary.ts'
@@ -43,6 +44,8 @@ export type MadePack = WrittenPack & {
   /** How many leaves its log has. */
   readonly leaves: number
   readonly evidence: number
+  /** The time stamp of its checkpoint, which is to lie beside it and is no part of it; null if the store has none. */
+  readonly timestamp: StoredTimestamp | null
 }
 
 /**
@@ -79,7 +82,8 @@ export async function makePack(
   deps.signal?.throwIfAborted()
   const written = await writePack(contents, { version, report, evidence: scope.evidence }, openSink(), deps)
   const evidence = contents.objects.filter(({ leaf }) => leaf.kind === 'snapshot').length
-  return { ...written, report, leaves: head.checkpoint.size, evidence }
+  const timestamp = await readTimestamp({ size: head.checkpoint.size, note: head.note }, objects)
+  return { ...written, report, leaves: head.checkpoint.size, evidence, timestamp }
 }
 
 /** How a pack is made that is too large for where it was asked for. */

@@ -123,6 +123,15 @@ the log's format; install it beforehand with Go):
   go install github.com/transparency-dev/tessera/cmd/fsck@v1.0.4
   fsck --storage_url "file://$PWD/log/" --public_key ../trusted-key.txt --ui=false
 
+If a file with the name of the packed file and the end .tsr lies beside it
+(here pack.zip.tsr), it is a time stamp (RFC 3161): whoever signed it saw this
+checkpoint at the time in it. With their certificates, from elsewhere:
+
+  openssl ts -reply -in ../pack.zip.tsr -text
+  openssl ts -verify -data log/checkpoint -in ../pack.zip.tsr -CAfile ../tsa-ca.pem
+
+${wrapped('If those certificates have expired since, add -attime and that time in seconds since 1970 (date +%s).')}
+
 The log names the report of this pack by its hash (leaf ${facts.number}). It prints a line:
 
   sum=$(sha256sum ${facts.report} | cut -d ' ' -f 1)
@@ -141,6 +150,7 @@ of https://c2sp.org, RFC 6962 (the tree), RFC 8785 (the JSON of the leaves).
 
 ${wrapped('- That the clusters told the truth. The evidence is what their proxies and their API servers answered. The report says what was not observed.')}
 ${wrapped('- That the key is the right one, unless you got it elsewhere.')}
+${wrapped('- When it was sealed: times in the log are those of its clock. A time stamp shows that the checkpoint existed then, not that what it seals is older.')}
 ${wrapped('- That nothing was deleted before it was sealed. Windows without evidence are recorded as gaps.')}
 ${
   facts.evidence === 'all'

@@ -4,6 +4,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import { stampHeads } from '../../lib/seal/timestamp/stamp-heads.ts'
+import { startOpensslAuthority } from '../support/servers/openssl-authority.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { fillReported, packOf } from '../support/stored/packed-report.ts'
@@ -12,10 +14,16 @@ import { fillReported, packOf } from '../support/stored/packed-report.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-stranger-'))
 after(() => rmSync(folder, { recursive: true }))
+const authority = await startOpensslAuthority({ after })
 const signer = newSigner()
 const held = new Map<string, Uint8Array>()
 await fillReported(memoryObjects(held), signer)
-writeFileSync(join(folder, 'pack.zip'), (await packOf(memoryObjects(held))).bytes)
+await stampHeads(authority.settings, {}, { objects: memoryObjects(held), ask: authority.ask, now: () => new Date() })
+const { bytes: packed, made } = await packOf(memoryObjects(held))
+writeFileSync(join(folder, 'pack.zip'), packed)
+assert.ok(made.timestamp !== null && 'body' in made.timestamp)
+writeFileSync(join(folder, 'pack.zip.tsr'), made.timestamp.body)
+writeFileSync(join(folder, 'tsa-ca.pem'), authority.settings.authorities)
 writeFileSync(join(folder, 'trusted-key.txt'), `${signer.vkey}\n`)
 writeFileSync(join(folder, 'old-checkpoint'), held.get('log/checkpoint') ?? assert.fail())
 
@@ -45,6 +53,8 @@ test('every line of README.txt works in a network without a route', () => {
   for (const said of [
     /^files match$/m,
     /^Signature Verified Successfully$/m,
+    /^Verification: OK$/m,
+    /^Time stamp: .* GMT$/m,
     /^"sha256":"[0-9a-f]{64}"$/m,
     /^"key":"reports\/.*","kind":"report","sha256":"[0-9a-f]{64}"$/m,
     /^"name":"report\.html","sha256":"[0-9a-f]{64}"$/m,

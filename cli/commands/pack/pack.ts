@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { makePack } from '../../../lib/pack/make-pack.ts'
@@ -28,7 +28,7 @@ export function addPack(program: Command, console: Console): void {
     .command('pack')
     .summary('one file for an auditor: a report, its evidence and what proves both')
     .description(
-      'Writes the pack of a sealed report: the documents, the evidence, the log that proves it, and a verifier that needs nothing but Node. The same report always gives the same bytes. README.txt in the pack says how to check it.',
+      'Writes the pack of a sealed report: the documents, the evidence, the log that proves it, and a verifier that needs nothing but Node. The same report always gives the same bytes. README.txt in the pack says how to check it. If the store has a time stamp of its checkpoint, that is written beside it, with .tsr after its name.',
     )
     .requiredOption('--out <file>', 'the zip file to write')
     .option('--week <week>', WEEK_HELP)
@@ -62,15 +62,27 @@ export function addPack(program: Command, console: Console): void {
         isPeriodOnly: options.periodOnly === true,
         ...(options.report === undefined ? {} : { report: options.report }),
       })
-      if (json) console.out(toJson({ file: out, ...made }))
+      const { timestamp, ...rest } = made
+      const beside = timestamp !== null && 'body' in timestamp ? timestampFile(out) : null
+      if (json) console.out(toJson({ file: out, ...rest, timestamp: beside }))
       else {
         console.out(`${printable(out)}: ${made.size} bytes, ${made.members} files, ${made.evidence} pieces of evidence`)
         console.out(`SHA-256 ${made.sha256}`)
+        if (beside !== null) console.out(`${printable(beside)}: the time stamp of its checkpoint, give it along`)
       }
+      if (timestamp !== null && 'problem' in timestamp)
+        console.err(
+          `WARNING: The pack is without a time stamp: "${timestamp.key}" is none of its checkpoint (${printable(timestamp.problem)}), run "ciphertrail log check"`,
+        )
     })
 }
 
-/** Writes the pack of a report to a file, whole or not at all. Throws `PackError` with one line that says what to run. */
+/** Where the time stamp of a pack lies: beside it, since the pack is the same with and without one. */
+export function timestampFile(pack: string): string {
+  return `${pack}.tsr`
+}
+
+/** Writes the pack of a report to a file, whole or not at all, and its time stamp beside it. Throws `PackError` with one line that says what to run. */
 export async function packTo(
   out: string,
   period: ReportPeriod,
@@ -107,7 +119,11 @@ export async function packTo(
         onProgress: (done, of) => console.progress(`Packed ${done} of ${of} sealed objects`),
       },
     )
+    // That of an earlier pack would not be one of this.
+    await rm(timestampFile(out), { force: true })
     await rename(unfinished, out)
+    const { timestamp } = made
+    if (timestamp !== null && 'body' in timestamp) await writeFile(timestampFile(out), timestamp.body, { flush: true })
     return made
   } catch (error) {
     await rm(unfinished, { force: true })

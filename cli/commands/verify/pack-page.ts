@@ -72,6 +72,7 @@ function contentLines(verification: PackVerification): string[] {
       : [
           `Since     a checkpoint of ${count(since.size, 'leaf', 'leaves')}: the log ${since.isContinued ? 'begins with them, and they are unchanged' : 'does not go on from it'}`,
         ]),
+    ...timestampLines(verification),
     ...(report === null
       ? []
       : [
@@ -82,6 +83,16 @@ function contentLines(verification: PackVerification): string[] {
     `Members   ${members} (${megabytes(bytes)}); ${asSealed.objects} sealed objects, ${asSealed.documents} documents${evidence === 'period' ? '; evidence of the period alone' : ''}`,
     `Windows   ${count(windows.attempts, 'attempt')}, ${count(windows.gaps, 'recorded gap')}, ${windows.untold} without either`,
     `Rendered  ${renderingWords(verification)}`,
+  ]
+}
+
+function timestampLines({ timestamp }: PackVerification): string[] {
+  if (timestamp === null) return []
+  const { time, accuracySeconds, signer, issuer, isTrusted } = timestamp
+  const accuracy = accuracySeconds === null ? '' : `, give or take ${accuracySeconds} s`
+  return [
+    `Stamped   the checkpoint existed at ${time}${accuracy}`,
+    `          signed by ${signer}, issued by ${issuer}${isTrusted ? ', which leads to a certificate in --tsa-ca' : ''}`,
   ]
 }
 
@@ -96,11 +107,15 @@ function renderingWords({ rendering }: PackVerification): string {
   }
 }
 
-function notShown({ since, key, rendering, isAsWritten, checkpoint }: PackVerification): string[] {
+function notShown({ since, key, rendering, isAsWritten, checkpoint, timestamp }: PackVerification): string[] {
   if (checkpoint === null) return []
   return [
     ...(since === null ? ['that the log was not rewritten since an earlier time (give --checkpoint)'] : []),
     ...(key.from === 'pack' ? ['that the log is the one that you expect (give --key)'] : []),
+    ...(timestamp === null ? ['when it was sealed, but by the clock of the log (there is no time stamp)'] : []),
+    ...(timestamp?.isTrusted === false
+      ? ['that the time stamp is of an authority: anybody can have signed it (give --tsa-ca)']
+      : []),
     ...(rendering.status === 'not-rendered' ? ['that the report follows from the evidence'] : []),
     ...(isAsWritten === null
       ? ['that README.txt, index/, controls.json and verify.mjs are as ciphertrail writes them: another version did']

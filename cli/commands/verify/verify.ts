@@ -8,7 +8,8 @@ import type { Command } from 'commander'
 import { printable } from '../../../lib/text/printable.ts'
 import { renderAgainBy } from '../../../lib/jobs/render-again.ts'
 import { MANIFEST } from '../../../lib/pack/members.ts'
-import { type PackVerification, verifyPack } from '../../../lib/pack/verify/verify-pack.ts'
+import { type GivenTimestamp, type PackVerification, verifyPack } from '../../../lib/pack/verify/verify-pack.ts'
+import { MAX_TIMESTAMP_BYTES } from '../../../lib/seal/timestamp/ask-authority.ts'
 import { LeafError } from '../../../lib/seal/leaf.ts'
 import { NoteError, verifierOf } from '../../../lib/seal/tlog/note.ts'
 import { checkProof, type Proved } from '../../../lib/seal/verify/prove.ts'
@@ -18,6 +19,8 @@ import { type Console, FailedError, UsageError } from '../../console.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
 import { count, findingLine, KEY_HELP, readVkey } from '../log.ts'
 import { openStore } from '../../open-store.ts'
+import { readCertificates } from '../../timestamping.ts'
+import { timestampFile } from '../pack/pack.ts'
 import { checkedJson } from './checked-json.ts'
 import { packJson, packLines } from './pack-page.ts'
 import { verificationLines } from './verification-page.ts'
@@ -27,6 +30,8 @@ type VerifyOptions = {
   readonly since?: string
   readonly checkpoint?: string
   readonly render: boolean
+  readonly timestamp?: string
+  readonly tsaCa?: string
   readonly partial?: boolean
   readonly proof?: string
   readonly object?: string
@@ -50,6 +55,11 @@ export function addVerify(program: Command, console: Console): void {
       'a checkpoint that was kept earlier: shows that the store was not rolled back or rewritten',
     )
     .option('--checkpoint <file>', 'the same as --since')
+    .option(
+      '--timestamp <file>',
+      'of a pack: the time stamp of its checkpoint (default: the file beside it, <pack>.tsr)',
+    )
+    .option('--tsa-ca <file>', '... which must lead to one of the certificates in this file of PEM')
     .option('--no-render', 'of a pack: do not make the report again, which takes longest')
     .option(
       '--partial',
@@ -65,7 +75,7 @@ export function addVerify(program: Command, console: Console): void {
     .action(async (store: string | undefined, _: unknown, command: Command) => {
       const options = withSince(command.optsWithGlobals<VerifyOptions>())
       if (options.proof !== undefined) {
-        if (store !== undefined || options.since !== undefined || options.partial === true)
+        if (store !== undefined || options.since !== undefined || options.partial === true || hasTimestamp(options))
           throw new UsageError('Cannot check a proof and a store at once: give --proof and --object, or a store')
         return verifyOneObject(options, console)
       }
@@ -75,6 +85,8 @@ export function addVerify(program: Command, console: Console): void {
           'Cannot verify nothing: give the file of a pack, or the directory of a copy, such as "ciphertrail verify ./copy"',
         )
       if (isFile(store)) return verifyPackFile(store, options, console)
+      if (hasTimestamp(options))
+        throw new UsageError('Cannot use --timestamp or --tsa-ca with a store: a time stamp lies beside a pack')
       if (existsSync(join(store, MANIFEST)))
         throw new UsageError(
           `Cannot verify "${printable(store)}": it is a pack that was unpacked, give its zip file, or run "node verify.mjs" in it`,
@@ -112,10 +124,12 @@ function withSince({ checkpoint, ...options }: VerifyOptions): VerifyOptions {
 async function verifyPackFile(path: string, options: VerifyOptions, console: Console): Promise<void> {
   const { key, since, partial, json = false } = options
   if (partial === true) throw new UsageError('Cannot use --partial with a pack: a pack is whole')
+  const timestamp = await timestampBeside(path, options, console)
   const verification = await verifyPack(
     {
       path,
       version: console.version,
+      ...(timestamp === undefined ? {} : { timestamp }),
       ...(key === undefined ? {} : { vkey: readVkey(key) }),
       ...(since === undefined ? {} : { since: asWritten(await readGiven('--checkpoint', since)) }),
     },
@@ -129,6 +143,32 @@ async function verifyPackFile(path: string, options: VerifyOptions, console: Con
   else for (const line of [...packLines(verification), ...leftLines(verification)]) console.out(line)
   if (verification.findings.total > 0) throw new FailedError()
 }
+
+/** The time stamp that is named, or lies beside the pack. Whoever says whose are believed wants one: throws UsageError if there is none. */
+async function timestampBeside(
+  pack: string,
+  { timestamp, tsaCa }: VerifyOptions,
+  { now }: Console,
+): Promise<GivenTimestamp | undefined> {
+  const beside = timestampFile(pack)
+  const file = timestamp ?? (existsSync(beside) ? beside : undefined)
+  if (file === undefined) {
+    if (tsaCa === undefined) return undefined
+    throw new UsageError(
+      `Cannot check a time stamp: there is no file "${printable(beside)}", name it with --timestamp, or leave out --tsa-ca`,
+    )
+  }
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (size > MAX_TIMESTAMP_BYTES)
+    throw new UsageError(`Cannot read --timestamp "${printable(file)}": it has ${size} bytes, and is none`)
+  return {
+    answer: await readGiven('--timestamp', file),
+    ...(tsaCa === undefined ? {} : { authorities: await readCertificates(tsaCa) }),
+    now: now(),
+  }
+}
+
+const hasTimestamp = ({ timestamp, tsaCa }: VerifyOptions): boolean => timestamp !== undefined || tsaCa !== undefined
 
 /** What the report does not claim to have judged, so that nobody takes silence for a pass. */
 function leftLines({ windows }: PackVerification): string[] {

@@ -6,6 +6,8 @@ import { openCheckpoint } from '../../seal/tlog/checkpoint.ts'
 import { type AddFinding, type Findings, findingsList } from '../../seal/verify/finding.ts'
 import { areEqual } from '../../seal/tlog/merkle.ts'
 import { NoteError, type Verifier, verifierOf } from '../../seal/tlog/note.ts'
+import type { Timestamp } from '../../seal/timestamp/check-timestamp.ts'
+import { TimestampError } from '../../seal/timestamp/timestamp-error.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { ReportRecord } from '../../store/evidence/report-records.ts'
 import type { PeriodWindows } from '../completeness.ts'
@@ -37,6 +39,16 @@ export type VerifyPackInput = {
   readonly since?: Uint8Array
   /** Version of the ciphertrail that verifies. */
   readonly version: string
+  /** The time stamp that lies beside the pack; absent: none. */
+  readonly timestamp?: GivenTimestamp
+}
+
+/** A time stamp, and what it is held against. */
+export type GivenTimestamp = {
+  readonly answer: Uint8Array
+  /** Whose time stamps are believed, as PEM; absent: anybody's. */
+  readonly authorities?: string
+  readonly now: Date
 }
 
 /** What a report is made from again. */
@@ -75,6 +87,8 @@ export type PackVerification = {
   /** Null where the key signed nothing in the pack: then nothing below is proved. */
   readonly checkpoint: Pick<Checkpoint, 'origin' | 'size' | 'root'> | null
   readonly since: (Pick<Checkpoint, 'size' | 'root'> & { readonly isContinued: boolean }) | null
+  /** What the time stamp of the checkpoint says; null if there is none, or none that holds. */
+  readonly timestamp: Timestamp | null
   readonly report: ({ readonly key: string } & Pick<ReportRecord, 'period' | 'clusters' | 'version'>) | null
   readonly members: number
   readonly bytes: number
@@ -99,7 +113,7 @@ export type PackVerification = {
  * registry, and the report by making it again. Throws a `NoteError` for a given key that is none, and where the file cannot be read.
  */
 export async function verifyPack(
-  { path, vkey, since, version }: VerifyPackInput,
+  { path, vkey, since, version, timestamp: stamp }: VerifyPackInput,
   { render, onProgress = () => undefined }: VerifyPackDeps,
 ): Promise<PackVerification> {
   const given = vkey === undefined ? undefined : verifierOf(vkey)
@@ -130,6 +144,7 @@ export async function verifyPack(
     const sealed = await checkSealed(manifest, log, pack, add)
     const isSealed = before === findings.all().total
     const compared = since === undefined ? null : compareSince(since, log, verifier, add)
+    const timestamp = stamp === undefined ? null : await timestampOf(stamp, log.note, add)
     const isAsWritten =
       sealed === undefined || ofPack === undefined
         ? null
@@ -143,6 +158,7 @@ export async function verifyPack(
       bytes,
       checkpoint: log.checkpoint,
       since: compared,
+      timestamp,
       report: sealed === undefined ? null : { key: sealed.scope.report, ...sealed.scope.record },
       asSealed: sealed === undefined || !isSealed ? nothing.asSealed : countsOf(sealed),
       windows: sealed === undefined ? nothing.windows : countedWindows(sealed.windows),
@@ -163,6 +179,7 @@ function nothingVerified(vkey: string | undefined): Omit<PackVerification, 'find
     key: { vkey: vkey ?? null, from: vkey === undefined ? 'pack' : 'given', ofPack: null },
     checkpoint: null,
     since: null,
+    timestamp: null,
     report: null,
     members: 0,
     bytes: 0,
@@ -235,6 +252,23 @@ function compareSince(
       `The log was rewritten: its first ${size} leaves are not those of the earlier checkpoint, which the same key signed`,
     )
   return { size, root, isContinued }
+}
+
+async function timestampOf(
+  { answer, authorities: pem, now }: GivenTimestamp,
+  note: Uint8Array,
+  add: AddFinding,
+): Promise<Timestamp | null> {
+  // Loaded on demand: few packs have one.
+  const { checkTimestamp } = await import('../../seal/timestamp/check-timestamp.ts')
+  const { readAuthorities } = await import('../../seal/timestamp/authorities.ts')
+  try {
+    return await checkTimestamp(answer, note, { authorities: pem === undefined ? [] : readAuthorities(pem), now })
+  } catch (error) {
+    if (!(error instanceof TimestampError)) throw error
+    add(null, `The time stamp is not one of the checkpoint in this pack: ${error.message}`)
+    return null
+  }
 }
 
 /** Of every pack, whichever version made it. That of the controls is in those whose report was judged by the controls of the version that made the pack. */
