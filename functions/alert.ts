@@ -1,4 +1,7 @@
-/** Sends urgent alerts to channels. Started every few minutes, after `plan` has had the ended windows collected. */
+/**
+ * Sends urgent alerts to channels, and then the reports of weeks to the webhooks that want them. Started every few minutes, after `plan` has had the ended
+ * windows collected.
+ */
 import { readConfig } from '../lib/config.ts'
 import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
@@ -6,6 +9,7 @@ import { retryThrottled } from '../lib/deliver/send/throttling.ts'
 import { snsPublish } from '../lib/deliver/send/sns.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/jobs/alert-channels.ts'
+import { postReports } from '../lib/jobs/post-reports.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import type { Memory } from '../lib/history/recent.ts'
 import { onSchedule } from './lambda.ts'
@@ -16,7 +20,10 @@ const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 /** With less time left than this nothing is started: longer than one message takes at most, plus a webhook and a topic. */
 const MIN_MS = 90_000
 
-/** Notices with nothing left to do. */
+/** Reports are posted for at most this time, so that a slow receiver does not hold up the line that tells of alerts. */
+const POSTING_MS = 240_000
+
+/** Notices and reports with nothing left to do. */
 const settled = new Set<string>()
 
 /** Results read from clusters, so that a warm container reads each result once. */
@@ -37,16 +44,24 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
       memory,
     },
   )
+  const enough = leftMs() - POSTING_MS
+  const posts = await postReports(
+    { at: now() },
+    { objects, now, post, settled, isOver: () => leftMs() < Math.max(MIN_MS, enough) },
+  )
+  const posted = posts.flatMap((outcome) => outcome.tried)
   const tried = outcomes.flatMap((outcome) => outcome.tried)
   const sent = tried.filter(({ status }) => status === 'sent').length
   const notices = outcomes.flatMap(({ notice }) => notice ?? [])
-  const told = outcomes.flatMap(({ channel, problem }) => (problem === null ? [] : [[channel, problem] as const]))
+  const told = [...outcomes, ...posts].flatMap(({ channel, problem }) =>
+    problem === null ? [] : [[channel, problem] as const],
+  )
   const silent = mail === null ? await withoutSender(objects) : []
   // One line for each channel, whatever is missing.
   const problems = [...Map.groupBy([...silent, ...told], ([channel]) => channel)].map(
     ([channel, all]) => `${channel}: ${all.map(([, problem]) => problem).join('; ')}`,
   )
-  const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
+  const reasons = new Set([...tried, ...posted].flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
   return {
     logFields: {
       channels: outcomes.length,
@@ -54,6 +69,8 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
       ended: notices.flatMap(({ ended }) => ended).length,
       sent,
       left: tried.length - sent,
+      posted: posted.filter(({ status }) => status === 'sent').length,
+      notPosted: posted.filter(({ status }) => status !== 'sent').length,
       reasons: [...reasons],
       problems,
     },

@@ -3,6 +3,7 @@ import { webhookPost } from '../../lib/deliver/send/webhook.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { alertDue, type ChannelAlerts } from '../../lib/jobs/alert-channels.ts'
+import { type ChannelPosts, postReports } from '../../lib/jobs/post-reports.ts'
 import { type Console, FailedError } from '../console.ts'
 import { addSendOptions, MAIL_HELP, publishAlert, readSendOptions, type SendOptions } from '../mail-settings.ts'
 import { openStore } from '../open-store.ts'
@@ -20,7 +21,7 @@ export function addAlert(program: Command, console: Console): void {
   )
     .addHelpText(
       'after',
-      `\nExample:\n  ciphertrail alert --mail mail.json\n\n${MAIL_HELP}\n\nA webhook gets JSON by POST, with the headers ciphertrail-id (the same\nwhen it comes twice) and ciphertrail-signature: t=SECONDS,v1=HEX, where HEX is\nHMAC-SHA256 of "SECONDS.BODY" under the secret.\n\nExit code 1 if anything was not told.`,
+      `\nExample:\n  ciphertrail alert --mail mail.json\n\n${MAIL_HELP}\n\nA webhook with the format ocsf or oscal gets the report of each week instead, where\nthe store keeps one. A webhook gets JSON by POST, with the headers ciphertrail-id (the same\nwhen it comes twice) and ciphertrail-signature: t=SECONDS,v1=HEX, where HEX is\nHMAC-SHA256 of "SECONDS.BODY" under the secret.\n\nExit code 1 if anything was not told.`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<SendOptions>()
@@ -32,10 +33,35 @@ export function addAlert(program: Command, console: Console): void {
         if (options.json === true) console.out(toJson(outcome))
         else for (const line of outcomeLines(outcome)) console.out(printable(line))
       }
-      if (options.json !== true && outcomes.length === 0) console.err('No channel has alerts.')
-      if (outcomes.some(({ problem, tried }) => problem !== null || tried.some(({ status }) => status !== 'sent')))
+      const posts = await postReports(
+        { at: now(), ...(rest.channel === undefined ? {} : { channel: rest.channel }) },
+        { objects, now, post },
+      )
+      for (const outcome of posts) {
+        if (options.json === true) console.out(toJson(outcome))
+        else for (const line of postLines(outcome)) console.out(printable(line))
+      }
+      if (options.json !== true && outcomes.length + posts.length === 0) console.err('No channel has alerts.')
+      if (
+        [...outcomes, ...posts].some(
+          ({ problem, tried }) => problem !== null || tried.some(({ status }) => status !== 'sent'),
+        )
+      )
         throw new FailedError()
     })
+}
+
+function postLines({ channel, tried, problem }: ChannelPosts): string[] {
+  const sent = tried.filter(({ status }) => status === 'sent').length
+  return [
+    tried.length === 0
+      ? `${channel}: no report to post`
+      : `${channel}: ${sent} of ${tried.length} pieces of reports posted`,
+    ...tried.flatMap(({ period, status, detail }) =>
+      status === 'sent' ? [] : [`  ${period} ${status}: ${detail ?? ''}`],
+    ),
+    ...(problem === null ? [] : [`  ${problem}`]),
+  ]
 }
 
 function outcomeLines({ channel, notice, tried, problem }: ChannelAlerts): string[] {

@@ -61,7 +61,10 @@ export function addDeliver(program: Command, console: Console): void {
     .description(
       'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it), bounced (the server said that nobody has the address, and the recipient gets no more). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
     )
-    .option('--kind <kind>', 'week: the weekly mails, or alert: alerts, by their ids (default week)')
+    .option(
+      '--kind <kind>',
+      'week: the weekly mails; alert: alerts, by their ids; report: pieces of reports that webhooks get (default week)',
+    )
     .option('--week <week>', 'only of this ISO week, of weekly mails')
     .option('--channel <id>', 'only of this channel')
     .option('--status <status>', `only ${DELIVERY_STATUSES.join(', ')}`)
@@ -83,9 +86,9 @@ export function addDeliver(program: Command, console: Console): void {
         throw new UsageError(
           `Cannot filter by status "${printable(status)}": wanted one of ${DELIVERY_STATUSES.join(', ')}`,
         )
-      if (week !== undefined && kind === 'alert')
+      if (week !== undefined && kind !== 'week')
         throw new UsageError(
-          `Cannot list alerts of week "${printable(week)}": alerts belong to no week, leave --week out`,
+          `Cannot list ${kind}s of week "${printable(week)}": ${kind}s are not named by a week, leave --week out`,
         )
       if (week !== undefined) readWeek(week, 'UTC')
       const objects = openStore(options, console)
@@ -100,13 +103,13 @@ export function addDeliver(program: Command, console: Console): void {
         if (status !== undefined && delivery.status !== status) continue
         rows.push({ ...delivery, address: recipients.get(delivery.recipient) ?? null })
       }
-      const noun = kind === 'week' ? 'mail' : 'alert'
+      const noun = { week: 'mail', alert: 'alert', report: 'piece of a report' }[kind]
       if (options.json === true) for (const row of rows) console.out(toJson(row))
       else if (rows.length === 0)
         console.err(
           claimed === 0
             ? `No ${noun} was claimed${(await readChannels(objects)).length === 0 ? ', and there is no channel' : ''}.`
-            : `None of the ${claimed} ${noun}s that were claimed is what was asked for.`,
+            : `None of the ${claimed} that were claimed is what was asked for.`,
         )
       else
         for (const line of tableLines(rows, [

@@ -3,7 +3,7 @@ import { concurrently } from '../concurrently.ts'
 import { alertContent } from '../deliver/alert/alert-mail.ts'
 import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert/alert-state.ts'
 import { type Notice, decideAlerts, isStale, endpointPseudonym } from '../deliver/alert/due-alerts.ts'
-import type { Channel } from '../deliver/channel/channel.ts'
+import { alertWebhook, type Channel } from '../deliver/channel/channel.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
 import { type Delivery, type DeliveryOutcome, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
@@ -116,7 +116,7 @@ async function alertChannel(
     if (state.notices.length === 0) return { channel: channel.id, notice: told, tried, problem: null }
     const { wanted, suppressed } = withoutSuppressed(channel, await readSuppressions(objects))
     for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, wanted, url, deps)))
-    const hasPlace = channel.webhook !== null || channel.snsTopic !== null
+    const hasPlace = alertWebhook(channel) !== null || channel.snsTopic !== null
     const isAbsent = !hasPlace && deps.mail === null && (await isUntold(channel, state.notices, wanted, deps))
     const problem = hasPlace ? null : isAbsent ? withoutMail(wanted.length) : nobodyLeft(channel, suppressed)
     return { channel: channel.id, notice: told, tried, problem }
@@ -150,7 +150,7 @@ async function deliverNotice(
   deps: AlertDeps,
 ): Promise<readonly Delivery[]> {
   const { objects, now, mail, post, publish, settled, isOver = () => false } = deps
-  const name = [channel.id, notice.id, ...wanted, channel.webhook?.url, channel.snsTopic].join(' ')
+  const name = [channel.id, notice.id, ...wanted, alertWebhook(channel)?.url, channel.snsTopic].join(' ')
   if (settled?.has(name) === true) return []
   const content = alertContent(notice, channel, url)
   const idOf = (recipient: string) => ({ kind: 'alert', period: notice.id, channel: channel.id, recipient }) as const
@@ -190,7 +190,8 @@ async function deliverNotice(
     if (isOver()) isLeft = true
     else tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
   }
-  const { webhook, snsTopic } = channel
+  const webhook = alertWebhook(channel)
+  const { snsTopic } = channel
   const { subject, json } = content
   if (webhook !== null) await tell(webhook.url, () => post(webhook, { id: notice.id, body: json }, now()))
   if (snsTopic !== null) await tell(snsTopic, () => publish(snsTopic, { id: notice.id, subject, json }))

@@ -7,37 +7,23 @@ import type { PostAlert } from '../deliver/send/webhook.ts'
 import type { Seconds } from '../model/time.ts'
 import type { LastHead } from '../seal/write/last-head.ts'
 import type { Signer } from '../seal/tlog/note.ts'
+import type { Timestamping } from '../seal/timestamp/timestamping.ts'
 import { isSealBehind } from '../seal/write/progress.ts'
 import { seal } from '../seal/write/seal.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { updateNotEncrypted } from '../history/not-encrypted.ts'
 import type { Memory } from '../history/recent.ts'
 import { readClusters } from '../store/registry/registry.ts'
-import { type ChannelAlerts, alertDue } from './alert-channels.ts'
-import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver-mails.ts'
+import { alertDue } from './alert-channels.ts'
+import { type DeliverInstructions, deliverDue } from './deliver-mails.ts'
 import type { DueWindow } from './due-windows.ts'
 import { createPackLane } from './pack-lane.ts'
 import { plan } from './plan-collection.ts'
 import { reportWeek } from './make-report.ts'
+import { postReports } from './post-reports.ts'
+import { alertEvents, deliveryEvents, postEvents, type ServiceEvent } from './service-events.ts'
 import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
 import { WorkerEndedError, type WorkerPool } from './workers/worker-pool.ts'
-
-/** A log event of the service. Holds no credential. */
-export type ServiceEvent = {
-  readonly level: 'info' | 'warn' | 'error'
-  readonly event:
-    | 'planned'
-    | 'collected'
-    | 'sealed'
-    | 'compacted'
-    | 'reported'
-    | 'packed'
-    | 'delivered'
-    | 'alerted'
-    | 'removed'
-    | 'failed'
-  readonly [member: string]: unknown
-}
 
 /** Settings of the service. */
 export type ServiceSettings = {
@@ -55,11 +41,13 @@ export type ServiceDeps = {
   readonly signer: Signer
   /** The same as in `seal`. */
   readonly last?: LastHead | undefined
+  /** Gets time stamps of the heads that cover reports; default: none. */
+  readonly timestamping?: Timestamping | null
   /** Reads evidence in separate processes, so that this one always answers. */
   readonly workers: Pick<WorkerPool, 'collect' | 'compact'>
   readonly now: () => Date
   readonly log: (event: ServiceEvent) => void
-  /** Posts alerts to webhooks. */
+  /** Posts alerts and reports to webhooks. */
   readonly post: PostAlert
   /** Publishes alerts to SNS topics. */
   readonly publish: PublishAlert
@@ -101,7 +89,7 @@ const ALERT_SECONDS: Seconds = 5 * 60
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, last, workers, now, log, mail: way, post, publish, wait }: ServiceDeps,
+  { objects, signer, last, timestamping = null, workers, now, log, mail: way, post, publish, wait }: ServiceDeps,
 ): RunningService {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
@@ -124,6 +112,16 @@ export function createService(
     const promise = run().finally(() => running.delete(promise))
     running.add(promise)
     return promise
+  }
+
+  /** One run at a time, independent of the rest: a server that hangs delays nothing else. */
+  const aside = (run: () => Promise<void>): (() => void) => {
+    let isRunning = false
+    return () => {
+      if (isRunning || isStopped) return
+      isRunning = true
+      void begin(() => run().finally(() => (isRunning = false)))
+    }
   }
 
   // ---- collecting
@@ -250,10 +248,21 @@ export function createService(
       unsealed = new Set(all)
       const isGood = errors.length === 0 && (leaves.gap ?? 0) === 0
       log({ level: isGood ? 'info' : 'warn', event: 'sealed', size, leaves, errors })
+      stamp()
     } catch (error) {
       hasNews = true
       throw error
     }
+  }
+
+  // ---- time stamps
+  const stamp = aside(() => attempt('time stamps', timestamping !== null, getTimestamps))
+
+  async function getTimestamps(): Promise<void> {
+    if (timestamping === null) return
+    const { stamped, problems } = await timestamping({}, { objects, now, isOver: () => isStopped })
+    for (const { size, time, signer: by } of stamped) log({ level: 'info', event: 'stamped', size, time, by })
+    for (const problem of problems) log({ level: 'warn', event: 'stamped', errors: [problem] })
   }
 
   async function reportWeeks(): Promise<void> {
@@ -284,29 +293,20 @@ export function createService(
     if (links > 0) log({ level: 'info', event: 'removed', links })
   }
 
-  // ---- mail, independent of the rest: a hanging mail server delays nothing else
+  // ---- mail
   const settled = new Set<string>()
   const memory: Memory = new Map()
   // A mail that waits for its turn when the service stops would be taken for one that may have been sent.
   const patience = { mayWait: () => !isStopped, wait: (ms: number) => wait(ms, stopped.signal) }
   const mail = way === null ? null : retryThrottled(way, patience)
-  let isDelivering = false
   let isAlertDue = true
   let alertedAt: Seconds = 0
 
-  function deliver(): void {
-    if (isDelivering || isStopped) return
-    isDelivering = true
-    void begin(async () => {
-      try {
-        // Missing collections can be an alert, too.
-        await attempt('alert', isAlertDue || seconds() - alertedAt >= ALERT_SECONDS, tellAlerts)
-        await attempt('deliver', mail !== null, deliverMails)
-      } finally {
-        isDelivering = false
-      }
-    })
-  }
+  const deliver = aside(async () => {
+    // Missing collections can be an alert, too.
+    await attempt('alert', isAlertDue || seconds() - alertedAt >= ALERT_SECONDS, tellAlerts)
+    await attempt('deliver', mail !== null, deliverMails)
+  })
 
   async function tellAlerts(): Promise<void> {
     isAlertDue = false
@@ -322,17 +322,15 @@ export function createService(
       isOver: () => isStopped,
     })
     alertedAt = seconds()
-    for (const outcome of outcomes) tellAlert(outcome)
+    for (const outcome of outcomes) {
+      tellProblem(`alert ${outcome.channel}`, outcome.problem)
+      for (const event of alertEvents(outcome)) log(event)
+    }
   }
 
-  function tellAlert({ channel, notice, tried, problem }: ChannelAlerts): void {
-    if (problem === null) worked(`alert ${channel}`)
-    else failed(`alert ${channel}`, new Error(problem))
-    if (notice === null && tried.length === 0) return
-    const sent = tried.filter(({ status }) => status === 'sent').length
-    const [began, ended] = [notice?.began.length ?? 0, notice?.ended.length ?? 0]
-    const level = sent === tried.length ? 'info' : 'warn'
-    log({ level, event: 'alerted', channel, began, ended, sent, failed: tried.length - sent })
+  function tellProblem(what: string, problem: string | null): void {
+    if (problem === null) worked(what)
+    else failed(what, new Error(problem))
   }
 
   async function deliverMails(): Promise<void> {
@@ -342,18 +340,23 @@ export function createService(
       { at: now(), version, from, url },
       { objects, send, now, settled, isOver: () => isStopped },
     )
-    for (const outcome of outcomes) tellDelivery(outcome)
+    for (const outcome of outcomes) {
+      // Mails left when the service stops are no problem: the next start continues.
+      if (outcome.problem === null || !isStopped || outcome.left === 0)
+        tellProblem(`deliver ${outcome.channel}`, outcome.problem)
+      for (const event of deliveryEvents(outcome)) log(event)
+    }
   }
 
-  function tellDelivery({ channel, week, tried, suppressed, left, problem }: ChannelDelivery): void {
-    if (problem === null) worked(`deliver ${channel}`)
-    // Mails left when the service stops are no problem: the next start continues.
-    else if (!isStopped || left === 0) failed(`deliver ${channel}`, new Error(problem))
-    if (tried.length === 0) return
-    const of = (status: string) => tried.filter((one) => one.status === status).length
-    const [sent, refused, unknown, bounced] = [of('sent'), of('failed'), of('unknown'), of('bounced')]
-    const level = sent === tried.length ? 'info' : 'warn'
-    log({ level, event: 'delivered', channel, week, sent, failed: refused, unknown, bounced, suppressed })
+  // ---- reports for programs
+  const tellPrograms = aside(() => attempt('post reports', true, postWeeks))
+
+  async function postWeeks(): Promise<void> {
+    const outcomes = await postReports({ at: now() }, { objects, now, post, settled, isOver: () => isStopped })
+    for (const outcome of outcomes) {
+      tellProblem(`post reports ${outcome.channel}`, outcome.problem)
+      for (const event of postEvents(outcome)) log(event)
+    }
   }
 
   return {
@@ -382,6 +385,7 @@ export function createService(
         runMaintenance()
         deliver()
         packs.look()
+        tellPrograms()
       } catch (error) {
         failed('plan', error)
       } finally {

@@ -6,20 +6,20 @@ export const recipientsKey = 'registry/recipients.json'
 /** The key that signs unsubscribe links; separate from the addresses, so that verifying a link does not need those. */
 export const linksKey = 'registry/links.json'
 
-/** Kinds of deliveries: the weekly mail, or an alert. */
-export const DELIVERY_KINDS = ['week', 'alert'] as const
+/** Kinds of deliveries: the weekly mail, an alert, or a piece of a report for a program. */
+export const DELIVERY_KINDS = ['week', 'alert', 'report'] as const
 
 /** One delivery: content and recipient. */
 export type DeliveryId = {
   readonly kind: (typeof DELIVERY_KINDS)[number]
-  /** `2026-W47`, or the id of an alert: 1 to 63 letters, digits and `-`. */
+  /** `2026-W47`, the id of an alert, or the name of a piece of a report: 1 to 63 letters, digits and `-`. */
   readonly period: string
   readonly channel: string
   /** The recipient's pseudonym. */
   readonly recipient: string
 }
 
-const CLAIM_KEY = /^claims\/(week|alert)\/([A-Za-z0-9-]{1,63})\/([^/]+)\/(r[0-9a-f]{32})\.json$/
+const CLAIM_KEY = /^claims\/(week|alert|report)\/([A-Za-z0-9-]{1,63})\/([^/]+)\/(r[0-9a-f]{32})\.json$/
 
 const SUPPRESSION_KEY = /^suppressed\/(r[0-9a-f]{32})\/([^/]+)\.json$/
 

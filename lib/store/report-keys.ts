@@ -29,9 +29,14 @@ export function isReportKey(key: string): boolean {
 /** Prefix of all documents of all reports. */
 export const documentsPrefix = 'documents/'
 
+/** Prefix of all documents of a report, by its key. */
+export function documentsOfReport(report: string): string {
+  return `${documentsPrefix}${report.slice(reportsPrefix.length).replace(/\.json$/, '')}/`
+}
+
 /** The key of a document of a report, by the key of the report and the name of the document. */
 export function documentKey(report: string, name: string): string {
-  const key = `${documentsPrefix}${report.slice(reportsPrefix.length).replace(/\.json$/, '')}/${name}`
+  const key = `${documentsOfReport(report)}${name}`
   if (isReportKey(report) && parseDocumentKey(key)?.name === name) return key
   throw new RangeError(`Cannot make a key of document ${JSON.stringify(name)} of ${JSON.stringify(report)}`)
 }

@@ -526,6 +526,8 @@ test('alert is allowed what it asks, and nothing else', async (t) => {
   const webhook = { url: 'https://127.0.0.1:1/hook', secret: GIVEN.WebhookSecrets }
   const author = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }
   await addChannel({ id: 'ops', webhook, snsTopic: GIVEN.AlertTopics }, author, objects)
+  // Of the week whose report was made above.
+  await addChannel({ id: 'siem', webhook, webhookFormat: 'ocsf' }, author, objects)
   // Whoever is first makes the key of the links.
   await objects.remove(linksKey)
   const { handler } = await import('../../functions/alert.ts')
@@ -533,7 +535,7 @@ test('alert is allowed what it asks, and nothing else', async (t) => {
     await handler(SCHEDULED, contextOf())
     await handler(SCHEDULED, contextOf())
   })
-  assert.partialDeepStrictEqual(log.lines()[0], { problems: [] })
+  assert.partialDeepStrictEqual(log.lines()[0], { problems: [], posted: 0, notPosted: 1 })
 })
 
 let packed: string

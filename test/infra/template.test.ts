@@ -332,7 +332,7 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       if (action === 's3:PutObject' || action === 's3:PutObjectRetention' || action === 's3:AbortMultipartUpload')
         assert.match(
           resource,
-          /^arn:aws:s3:::(EvidenceBucket\/((log|reports)\/\*|log\/checkpoint|evidence\/\?{8}T\?{6}Z-\?{8}T\?{6}Z\/\*\/\?{4}\.json\.gz)|DerivedBucket\/([a-z-]+\/\*|packs\/\*\/(asked\.json|outcome\.json|pack\.zip)|claims\/(week|alert)\/\*|registry\/links.json))$/,
+          /^arn:aws:s3:::(EvidenceBucket\/((log|reports)\/\*|log\/checkpoint|evidence\/\?{8}T\?{6}Z-\?{8}T\?{6}Z\/\*\/\?{4}\.json\.gz)|DerivedBucket\/([a-z-]+\/\*|packs\/\*\/(asked\.json|outcome\.json|pack\.zip)|claims\/(week|alert|report)\/\*|registry\/links.json))$/,
           what,
         )
     }

@@ -25,6 +25,7 @@ export type AddChannelOptions = StoreOptions & {
   readonly webhook?: string | false
   readonly webhookSecretFile?: string
   readonly webhookSecret?: string
+  readonly webhookFormat?: string
   readonly sns?: string | false
   readonly downloadLinks?: string
   readonly attachPdf?: string
@@ -85,6 +86,7 @@ function alertOptions({
   webhook,
   webhookSecretFile,
   webhookSecret,
+  webhookFormat,
   sns,
 }: AddChannelOptions): Partial<ChannelOptions> {
   const secrets = [webhookSecretFile, webhookSecret].filter((one) => one !== undefined)
@@ -95,6 +97,7 @@ function alertOptions({
   return {
     ...switchOption('hasAlerts', '--alerts', alerts),
     ...(webhook === false ? { webhook: null } : {}),
+    ...(webhookFormat === undefined ? {} : { webhookFormat }),
     ...(typeof webhook === 'string'
       ? {
           webhook: {

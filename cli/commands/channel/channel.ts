@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { readSecret } from '../../../lib/net/credential-files.ts'
 import { timeOf } from '../../../lib/time/windows.ts'
 import type { Cluster } from '../../../lib/model/registry.ts'
-import { type Channel, ChannelError, givesReport } from '../../../lib/deliver/channel/channel.ts'
+import { type Channel, ChannelError, givesReport, reportWebhook } from '../../../lib/deliver/channel/channel.ts'
 import { addChannel, readChannels, removeChannel } from '../../../lib/deliver/channel/channels.ts'
 import { checkChannel } from '../../../lib/deliver/channel/check-channels.ts'
 import { type Recipients, readRecipients } from '../../../lib/deliver/channel/recipients.ts'
@@ -70,6 +70,10 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--webhook <url>', 'post alerts to this https address, too; it is recorded, so put no secret into it')
     .option('--webhook-secret-file <file>', '... signed by the secret in this file')
     .option('--webhook-secret <arn>', '... or by this secret of AWS Secrets Manager, as a function on AWS needs')
+    .option(
+      '--webhook-format <format>',
+      'alert: alerts; ocsf or oscal: instead of them the report of each week, in pieces (default alert)',
+    )
     .option('--no-webhook', 'post them nowhere any more')
     .option('--sns <arn>', 'publish alerts to this topic of Amazon SNS, too')
     .option('--no-sns', 'publish them nowhere any more')
@@ -81,7 +85,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail channel add everything --to ada@example.com --to grc@example.com\n  ciphertrail channel add payments --cluster prod --namespace "pay-*" \\\n      --to pay@example.com --time-zone Europe/Berlin --at 08:30',
+      '\nExamples:\n  ciphertrail channel add everything --to ada@example.com --to grc@example.com\n  ciphertrail channel add siem --webhook https://siem.example.com/ocsf \\\n      --webhook-secret-file siem.secret --webhook-format ocsf\n  ciphertrail channel add payments --cluster prod --namespace "pay-*" \\\n      --to pay@example.com --time-zone Europe/Berlin --at 08:30',
     )
     .action(async (id: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<AddChannelOptions>()
@@ -233,7 +237,9 @@ export function addChannelCommands(program: Command, console: Console): void {
           clusters.filter((one) => channels.some((channel) => isAsked(channel, one.id))),
           objects,
         ),
-        lastReport: channels.some(givesReport) ? await lastWeekReport(objects) : null,
+        lastReport: channels.some((one) => givesReport(one) || reportWebhook(one) !== null)
+          ? await lastWeekReport(objects)
+          : null,
         unreadSecrets: await unreadSecrets(channels),
         isShared: isSharedStore(options, console),
         now,

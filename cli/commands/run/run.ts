@@ -26,10 +26,12 @@ import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
 import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../../signer.ts'
 import { openStore, placeOf, rightsFix } from '../../open-store.ts'
 import { refuseFolders } from '../../operator-trust.ts'
+import { addTimestampOptions, openTimestamping, type TimestampOptions } from '../../timestamping.ts'
 import { readDuration, readNumber, readUrl } from '../../option-values.ts'
 
 /** The options of `run`. */
 type RunOptions = SignerOptions &
+  TimestampOptions &
   AccessOptions & {
     readonly listen: string
     readonly timeZone?: string
@@ -71,13 +73,15 @@ const MAX_WORKER_MB = 100_000
 /** Adds `ciphertrail run`. */
 export function addRun(program: Command, console: Console): void {
   addAccessOptions(
-    addSignerOptions(
-      program
-        .command('run')
-        .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
-        .description(
-          'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, tells channels of the week and of what cannot wait, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
-        ),
+    addTimestampOptions(
+      addSignerOptions(
+        program
+          .command('run')
+          .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
+          .description(
+            'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, tells channels of the week and of what cannot wait, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
+          ),
+      ),
     ),
   )
     .option('--listen <address>', 'where to answer', '127.0.0.1:8080')
@@ -104,6 +108,7 @@ export function addRun(program: Command, console: Console): void {
       await refuseFolders(console)
       const objects = openStore(options, console)
       const signer = await openSigner(options, console)
+      const timestamping = await openTimestamping(options, console)
       const place = placeOf(options, console.config)
       const workers = workerPool(
         {
@@ -112,7 +117,8 @@ export function addRun(program: Command, console: Console): void {
         },
         objects,
       )
-      const deps = { objects, signer, last: await openLastHead(options, console), workers, console, place }
+      const last = await openLastHead(options, console)
+      const deps = { objects, signer, last, timestamping, workers, console, place }
       if (place.includes('://')) return serve(settings, deps)
       const ran = await withRunLock(place, () => serve(settings, deps))
       if (ran === undefined)
@@ -188,10 +194,11 @@ async function serve(
     objects,
     signer,
     last,
+    timestamping,
     workers,
     console,
     place,
-  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last'> & {
+  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last' | 'timestamping'> & {
     readonly workers: WorkerPool
     readonly console: Console
     readonly place: string
@@ -206,6 +213,7 @@ async function serve(
       objects,
       signer,
       last,
+      timestamping: timestamping ?? null,
       workers,
       now,
       log: ({ level, event, ...members }) => log(level, event, members),

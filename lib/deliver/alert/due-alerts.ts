@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { toSeconds } from '../../time/windows.ts'
 import { knownOf, presentOf } from './conditions.ts'
 import { type Ended, acceptedWords, endedNotice } from './endings.ts'
-import type { Channel } from '../channel/channel.ts'
+import { alertWebhook, type Channel } from '../channel/channel.ts'
 import type { AlertFacts, Condition, Present, Watched, KnownFacts } from './condition.ts'
 
 /** The content of one alert. */
@@ -110,7 +110,9 @@ const isBetween = (time: string, from: string, to: string): boolean =>
   toSeconds(from) < toSeconds(time) && toSeconds(time) <= toSeconds(to)
 
 /** All recipients and endpoints of a channel, as claims name them. */
-function addresseesOf({ recipients, webhook, snsTopic }: Channel): readonly string[] {
+function addresseesOf(channel: Channel): readonly string[] {
+  const { recipients, snsTopic } = channel
+  const webhook = alertWebhook(channel)
   const places = [...(webhook === null ? [] : [webhook.url]), ...(snsTopic === null ? [] : [snsTopic])]
   return [...recipients, ...places.map(endpointPseudonym)]
 }

@@ -10,6 +10,12 @@ import { compareText } from '../../text/order.ts'
 /** Mail formats: HTML with a text part, or text alone. Both have the same content. */
 const MAIL_FORMATS = ['html', 'text'] as const
 
+/** What a webhook gets: alerts as they come, or the document of each week's report for other tools. */
+export const WEBHOOK_FORMATS = ['alert', 'ocsf', 'oscal'] as const
+
+/** What a webhook gets. */
+export type WebhookFormat = (typeof WEBHOOK_FORMATS)[number]
+
 /** Format of mail: HTML with text beside it, or text alone. */
 export type MailFormat = (typeof MAIL_FORMATS)[number]
 
@@ -39,7 +45,7 @@ const channelSchema = z.strictObject({
   format: z.enum(MAIL_FORMATS),
   /** Whether its recipients get urgent alerts at once. */
   hasAlerts: z.boolean(),
-  /** Where alerts are posted, too; null: nowhere. */
+  /** Where alerts are posted, too, or reports; null: nowhere. */
   webhook: z
     .strictObject({
       url: z.string(),
@@ -47,6 +53,8 @@ const channelSchema = z.strictObject({
       secretFile: z.string().exactOptional(),
       /** The name or the ARN of a secret of AWS Secrets Manager. */
       secret: z.string().exactOptional(),
+      /** Absent: alerts. */
+      format: z.enum(['ocsf', 'oscal']).exactOptional(),
     })
     .refine(({ secretFile, secret }) => (secretFile === undefined) !== (secret === undefined))
     .readonly()
@@ -66,7 +74,7 @@ const channelSchema = z.strictObject({
 /** A stored channel. It names people by pseudonyms, since records of changes cannot be deleted. */
 export type Channel = Readonly<z.infer<typeof channelSchema>>
 
-/** Endpoint for alerts: an https URL, which is recorded, and the location of the secret that signs them, one of the two. */
+/** Endpoint for alerts or reports: an https URL, which is recorded, and the location of the secret that signs them, one of the two. */
 export type Webhook = NonNullable<Channel['webhook']>
 
 /** An operator's settings of a channel. An absent one keeps its value, or takes its default in a new channel. Lists replace lists. */
@@ -89,6 +97,8 @@ export type ChannelOptions = {
   readonly hasAlerts?: boolean
   /** Null: none. */
   readonly webhook?: Channel['webhook']
+  /** One of {@link WEBHOOK_FORMATS}; default `alert`. */
+  readonly webhookFormat?: string
   /** Null: none. */
   readonly snsTopic?: string | null
   /** Default false. */
@@ -149,7 +159,7 @@ export function changeChannel(
     language: options.language === undefined ? known.language : languageOf(id, options.language),
     format: options.format === undefined ? known.format : formatOf(id, options.format),
     hasAlerts: options.hasAlerts ?? known.hasAlerts,
-    webhook: options.webhook === undefined ? known.webhook : checkedWebhook(id, options.webhook),
+    webhook: webhookOf(id, known.webhook, options),
     snsTopic: options.snsTopic === undefined ? known.snsTopic : checkedTopic(id, options.snsTopic),
     downloadsSince:
       options.hasDownloads === undefined
@@ -164,12 +174,29 @@ export function changeChannel(
       id,
       'a report tells of every cluster and namespace, so only a channel of all of them can have --download-links on or --attach-pdf on',
     )
+  if (reportWebhook(channel) !== null && !isOfEverything(channel))
+    throw channelError(
+      id,
+      'a report tells of every cluster and namespace, so only the webhook of a channel of all of them can have --webhook-format ocsf or oscal',
+    )
   return channel
 }
 
 /** Whether the report itself is sent with the mails of a channel: by a link without login, or attached. */
 export function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
   return downloadsSince !== null || attachesPdf
+}
+
+/** The endpoint to which alerts of a channel are posted; null if there is none. */
+export function alertWebhook({ webhook }: Pick<Channel, 'webhook'>): Webhook | null {
+  return webhook?.format === undefined ? webhook : null
+}
+
+/** The endpoint to which the reports of each week are posted, and in which format; null if there is none. */
+export function reportWebhook({
+  webhook,
+}: Pick<Channel, 'webhook'>): (Webhook & { readonly format: Exclude<WebhookFormat, 'alert'> }) | null {
+  return webhook?.format === undefined ? null : { ...webhook, format: webhook.format }
 }
 
 /** Whether a channel covers everything, and so may receive data about everything. */
@@ -301,6 +328,24 @@ function formatOf(id: string, format: string): MailFormat {
   const known = MAIL_FORMATS.find((one) => one === format)
   if (known !== undefined) return known
   throw channelError(id, `${JSON.stringify(format)} is no format of a mail, wanted ${MAIL_FORMATS.join(' or ')}`)
+}
+
+/** Another address keeps the format, and another format the address. */
+function webhookOf(id: string, known: Channel['webhook'], options: ChannelOptions): Channel['webhook'] {
+  const { webhook: given, webhookFormat } = options
+  const webhook = given === undefined ? known : checkedWebhook(id, given)
+  const format = WEBHOOK_FORMATS.find((one) => one === (webhookFormat ?? known?.format ?? 'alert'))
+  if (format === undefined)
+    throw channelError(
+      id,
+      `${JSON.stringify(webhookFormat)} is no format of a webhook, wanted ${WEBHOOK_FORMATS.join(', ')}`,
+    )
+  if (webhook === null) {
+    if (webhookFormat === undefined) return null
+    throw channelError(id, 'it has no webhook that could have a format, give its address with --webhook')
+  }
+  const { format: _, ...bare } = webhook
+  return format === 'alert' ? bare : { ...bare, format }
 }
 
 /** Never quotes the address: its problem may be a credential inside. */

@@ -4,7 +4,7 @@ import { addressCheck, refuseAddress } from '../../net/refused-addresses.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { weekPeriod } from '../../time/week.ts'
 import { RETENTION_SECONDS } from '../../seal/write/seal.ts'
-import { type Channel, givesReport } from './channel.ts'
+import { type Channel, givesReport, reportWebhook } from './channel.ts'
 import { nextMail } from '../mail/due-times.ts'
 import type { Recipients } from './recipients.ts'
 import {
@@ -94,6 +94,7 @@ function recipientCheck(channel: Channel, around: ChannelSurroundings): ChannelC
   const { id, recipients } = channel
   const title = `${recipients.length} ${recipients.length === 1 ? 'recipient' : 'recipients'}`
   const lost = recipients.filter((pseudonym) => !around.recipients.has(pseudonym))
+  if (recipients.length === 0 && reportWebhook(channel) !== null) return { title, problem: null, warning: null }
   if (recipients.length === 0)
     return {
       title,
@@ -155,20 +156,25 @@ function reportCheck(channel: Channel, { lastReport, now }: ChannelSurroundings)
 }
 
 /** Only a post shows whether the webhook answers, and nothing is sent here. */
-function webhookCheck({ id, hasAlerts, webhook }: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
+function webhookCheck(channel: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
+  const { id, hasAlerts, webhook } = channel
   if (webhook === null) return []
   const url = new URL(webhook.url)
-  const title = `webhook on ${url.host}`
+  const report = reportWebhook(channel)
+  const title = `webhook on ${url.host}${report === null ? '' : `, for the report of each week as ${report.format.toUpperCase()}`}`
   const refused = refusalOf(url)
   if (refused !== null) return [{ title, problem: null, warning: `nothing is posted to it: ${refused}` }]
   const unread = around.unreadSecrets.get(id)
-  const warning = !hasAlerts
-    ? `nothing is posted, since its alerts are off; "ciphertrail channel add ${id} --alerts on" begins them`
-    : webhook.secretFile !== undefined && around.isShared
-      ? 'its secret is in a file, which functions on AWS have not; if they are to post, name one of AWS Secrets Manager with --webhook-secret'
-      : unread === undefined
-        ? null
-        : `${unread} on this machine; whoever posts must be able to read it`
+  const warning =
+    report !== null && around.lastReport === null
+      ? 'no report of a week is kept in this store yet, so nothing is posted; "ciphertrail run" keeps one each week, as does the service on AWS'
+      : report === null && !hasAlerts
+        ? `nothing is posted, since its alerts are off; "ciphertrail channel add ${id} --alerts on" begins them`
+        : webhook.secretFile !== undefined && around.isShared
+          ? 'its secret is in a file, which functions on AWS have not; if they are to post, name one of AWS Secrets Manager with --webhook-secret'
+          : unread === undefined
+            ? null
+            : `${unread} on this machine; whoever posts must be able to read it`
   return [{ title, problem: null, warning }]
 }
 

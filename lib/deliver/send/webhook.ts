@@ -1,4 +1,4 @@
-/** Alerts as signed requests: receivers can verify that one is ours, and when it was made. */
+/** Alerts and reports as signed requests: receivers can verify that one is ours, and when it was made. */
 import { createHmac } from 'node:crypto'
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -11,7 +11,12 @@ import type { Webhook } from '../channel/channel.ts'
 import { NotSentError } from './send.ts'
 
 /** The posted content: receivers recognise a repeat by its id. */
-export type Post = { readonly id: string; readonly body: string }
+export type Post = {
+  readonly id: string
+  readonly body: string
+  /** For the whole exchange; default ten seconds. */
+  readonly timeoutMs?: number
+}
 
 /** Posts an alert to a webhook, and returns its answer. Throws {@link NotSentError} if it was not accepted. */
 export type PostAlert = (webhook: Webhook, post: Post, now: Date) => Promise<string>
@@ -56,7 +61,7 @@ export function webhookPost(
       'for-now',
     )
   }
-  return async (webhook, { id, body }, now) => {
+  return async (webhook, { id, body, timeoutMs = TIMEOUT_MS }, now) => {
     try {
       const url = new URL(webhook.url)
       refuseAddress(url, check)
@@ -72,6 +77,7 @@ export function webhookPost(
           },
           body,
           checkedLookup(check),
+          timeoutMs,
         )
       clock = now
       const secret = await secretOf(webhook)
@@ -106,12 +112,13 @@ function posted(
   headers: Readonly<Record<string, string | number>>,
   body: string,
   lookup: ReturnType<typeof checkedLookup>,
+  timeoutMs: number,
 ): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const send = url.protocol === 'https:' ? requestHttps : requestHttp
   const request = send(
     url,
-    { method: 'POST', headers, lookup, signal: AbortSignal.timeout(TIMEOUT_MS), agent: false },
+    { method: 'POST', headers, lookup, signal: AbortSignal.timeout(timeoutMs), agent: false },
     (response) => {
       resolve(response.statusCode ?? 0)
       response.destroy()

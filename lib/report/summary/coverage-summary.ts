@@ -171,10 +171,7 @@ function within<T>(maps: Map<string, Map<string, T>>, key: string): Map<string, 
 const inOrder = <T>(map: ReadonlyMap<string, T>): readonly T[] =>
   [...map].toSorted(([a], [b]) => compareText(a, b)).map(([, value]) => value)
 
-function coverageOf(
-  cluster: string,
-  { workload, expectedSeconds, observedSeconds }: WorkloadTotal,
-): WorkloadCoverage {
+function coverageOf(cluster: string, { workload, expectedSeconds, observedSeconds }: WorkloadTotal): WorkloadCoverage {
   return { cluster, workload, expectedSeconds, observedSeconds, ratio: ratio(observedSeconds, expectedSeconds) }
 }
 

@@ -136,9 +136,9 @@ test('any byte that is changed or cut is refused, or changes nothing that was sa
   const wanted = { authorities: readAuthorities(pemOf(root)), now: NOW }
   const said = await checkTimestamp(whole, NOTE, wanted)
   let refused = 0
-  for (let at = 0; at < whole.length; at += 2) {
+  for (let at = 0; at < whole.length; at += 4) {
     const changed = Buffer.from(whole)
-    changed[at] = (changed[at] ?? 0) ^ (1 << ((at / 2) % 8))
+    changed[at] = (changed[at] ?? 0) ^ (1 << ((at / 4) % 8))
     try {
       assert.deepEqual(await checkTimestamp(changed, NOTE, wanted), said, `byte ${at}`)
     } catch (error) {
@@ -146,7 +146,7 @@ test('any byte that is changed or cut is refused, or changes nothing that was sa
       refused += 1
     }
   }
-  assert.ok(refused > whole.length * 0.45, `${refused} of ${whole.length}`)
+  assert.ok(refused > whole.length * 0.22, `${refused} of ${whole.length}`)
   for (let length = 0; length < whole.length; length += 7)
     assert.notEqual(await refusal(whole.subarray(0, length)), 'taken', `${length} bytes`)
   assert.match(await refusal(Buffer.concat([whole, Buffer.of(0)])), /^it is no answer of a time-stamping authority$/)
