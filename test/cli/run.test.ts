@@ -95,6 +95,25 @@ test('run collects what is due, seals it, answers over HTTP, and ends with 0 whe
   await assertSound(store)
 })
 
+test('an issuer that is away stops nothing but signing in, and a line says so', async () => {
+  const store = join(mesh.folder, 'away')
+  const issuer = ['--oidc-issuer', 'http://127.0.0.1:9', '--oidc-client', 'pages', '--url', 'https://ct.example.com']
+  const service = await startService(options(store, ...issuer), mesh.folder)
+  const { level, message } = await service.until(isEvent('sign-in'))
+  assert.equal(level, 'warn')
+  assert.match(String(message), /^Cannot use the issuer "http:\/\/127\.0\.0\.1:9\/": /)
+  await service.until(isEvent('sealed'))
+  const page = await fetch(service.url)
+  assert.equal(page.status, 401)
+  const text = await page.text()
+  assert.match(text, /Sign in at 127\.0\.0\.1:9/)
+  assert.doesNotMatch(text, /name="token"/)
+  assert.equal(await statusOf(service.url, '/sign-in'), 503)
+  assert.equal(await statusOf(service.url, '/v1/clusters'), 401)
+  service.kill('SIGTERM')
+  assert.equal((await service.ended).code, 0)
+})
+
 test('where nothing is due, nothing is collected, and SIGINT ends it as well', async () => {
   const store = join(mesh.folder, 'empty')
   const service = await startService(options(store), mesh.folder)
@@ -201,6 +220,7 @@ test('what cannot be run is one line, before anything is begun', async () => {
       2,
       /Cannot read keys from "http:\/\/a.example\/keys": wanted an address such as https/,
     ],
+    [['--oidc-issuer', 'https://login.example.com'], 2, /wanted --oidc-issuer and --oidc-client together/],
     [['--log', 'xml'], 2, /wanted json or text/],
     [['--time-zone', 'Mars/Olympus'], 2, /wanted an IANA name/],
     [['--concurrency', '0'], 2, /wanted a number from 1 to 100/],

@@ -5,7 +5,6 @@ import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { webhookPost } from '../../../lib/deliver/send/webhook.ts'
 import type { Access } from '../../../lib/query/access/access.ts'
-import { IssuerError } from '../../../lib/query/oidc/issuer.ts'
 import { type SiteDeps, createSite } from '../../../lib/query/site.ts'
 import { type Listening, listen } from '../../../lib/query/listen.ts'
 import { printable } from '../../../lib/text/printable.ts'
@@ -242,7 +241,7 @@ async function serve(
   const fix = await rightsFix(place)
   if (fix !== null) log('warn', 'readable', { store: place, fix })
   await logReplays(objects, log)
-  await checkIssuer(signIn, log)
+  void checkIssuer(signIn, log)
   const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
   void service.tick()
   await stopped
@@ -260,8 +259,7 @@ async function checkIssuer(signIn: SiteDeps['signIn'], log: RunLog): Promise<voi
   try {
     await signIn?.issuer.ready()
   } catch (error) {
-    if (!(error instanceof IssuerError)) throw error
-    log('warn', 'sign-in', { message: error.message })
+    log('warn', 'sign-in', { message: error instanceof Error ? error.message : 'it failed' })
   }
 }
 
