@@ -9,11 +9,18 @@ import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { endName, waivedRows } from '../../lib/assess/judge/waived.ts'
 import { timeOf, toSeconds } from '../../lib/time/windows.ts'
-import type { PathRow } from '../../lib/model/history.ts'
+import type { PathRow, TimelineMonth } from '../../lib/model/history.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import { declaredWaivers } from '../../lib/store/registry/declarations.ts'
-import { type StripCell, collectedIn, rows, stripsOf } from '../../lib/history/rows/path-history.ts'
+import {
+  type AskedPeriod,
+  type StripCell,
+  collectedIn,
+  rows,
+  stripsOf,
+  within,
+} from '../../lib/history/rows/path-history.ts'
 import { readPresent } from '../../lib/history/period.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
@@ -71,8 +78,12 @@ export function addPaths(program: Command, console: Console): void {
       const clusters = await chosenClusters(objects, options.cluster)
       tellReplays(clusters, console.err)
       const { platformNamespaces } = await declaredSettings(objects)
+      const { declared: waivers } = await declaredWaivers(objects)
+      const isTable = options.json !== true && options.history === true
       const readable: Cluster[] = []
+      /** Of all clusters, for the table alone: a fleet has more rows than fit into memory. */
       const found: PathRow[] = []
+      let count = 0
       const strips = new Map<string, readonly StripCell[]>()
       const known = new Set<string>()
       let missing = 0
@@ -90,7 +101,10 @@ export function addPaths(program: Command, console: Console): void {
           for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
         const wanted = { from, to, namespace: options.namespace, state }
         const answer = rows(history.months, history.episodes, wanted, { fixOf, platformNamespaces })
-        found.push(...answer)
+        count += answer.length
+        const waived = waivedRows(answer, waivers, to ?? timeOf(now))
+        if (options.json === true) for (const row of waived) console.out(toJson(pathJson(row)))
+        if (isTable) for (const row of waived) found.push(row)
         const { windows, notCollected } = collectedIn(history.months, { from, to })
         if (isEmpty || windows === notCollected) {
           // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell.
@@ -107,12 +121,9 @@ export function addPaths(program: Command, console: Console): void {
             `Not collected: ${notCollected} of ${windows} windows of cluster "${cluster.id}" in the period; what was in them is not known`,
           )
         }
-        for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
+        if (isTable) for (const [pathId, cells] of latestStrips(history.months, { from, to })) strips.set(pathId, cells)
       }
-      const { declared: waivers } = await declaredWaivers(objects)
-      const answer = waivedRows(found, waivers, to ?? timeOf(now))
-      if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
-      else if (answer.length > 0 && options.history !== true) {
+      if (count > 0 && !isTable && options.json !== true) {
         const summary = await summaryOf(
           { clusters: readable, now, version: console.version, from, to },
           objects,
@@ -124,12 +135,23 @@ export function addPaths(program: Command, console: Console): void {
         const { period } = summary
         if (lines.length === 0)
           console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.`)
-      } else if (answer.length > 0) {
-        const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
-        for (const line of tableLines(answer, columns(shown, strips, console), console.width)) console.out(line)
-      } else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
+      } else if (found.length > 0) {
+        const shown = { hasClusters: clusters.length > 1, hasWaivers: found.some(({ waiver }) => waiver !== null) }
+        for (const line of tableLines(found, columns(shown, strips, console), console.width)) console.out(line)
+      } else if (missing === 0 && count === 0 && options.json !== true)
+        console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
       if (missing > 0) throw new FailedError()
     })
+}
+
+/** The strips of the last windows of a period, which are all that a row shows. */
+function latestStrips(
+  months: readonly TimelineMonth[],
+  period: AskedPeriod,
+): ReadonlyMap<string, readonly StripCell[]> {
+  const windows = months.flatMap((month) => month.windows).filter(within(period))
+  const first = windows.at(-STRIP_CELLS)
+  return stripsOf(months, first === undefined ? period : { ...period, from: first.start })
 }
 
 /** Of the period that is asked for, or of the last seven days. */
