@@ -10,17 +10,23 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import type { Episode, TimelineMonth } from '../../lib/model/history.ts'
+import type { Window } from '../../lib/model/time.ts'
+import { DERIVATION } from '../../lib/model/window.ts'
+import { type ClusterState, encodeState } from '../../lib/history/cluster-state.ts'
+import { createApi } from '../../lib/query/api.ts'
 import { encodeNotEncrypted, notEncryptedRows } from '../../lib/history/tables/not-encrypted-table.ts'
 import { coverageIn, encodeMonth } from '../../lib/history/tables/timeline-table.ts'
 import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import { toTime } from '../../lib/time/windows.ts'
-import { coverageKey, notEncryptedKey, timelineKey } from '../../lib/store/keys.ts'
+import { coverageKey, notEncryptedKey, stateKey, timelineKey } from '../../lib/store/keys.ts'
+import { sha256Of } from '../../lib/store/objects/derived-object.ts'
+import { addCluster } from '../../lib/store/registry/registry.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { type MotoServer, startMoto } from '../support/servers/moto-server.ts'
 import { openStore } from '../store/objects/open-s3.ts'
-import { anyHistory } from '../support/stored/window-results.ts'
+import { HALF_DAY, anyHistory, halfDay } from '../support/stored/window-results.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/history-sql.md'), 'utf8')
 const blocks = (kind: string) =>
@@ -30,6 +36,8 @@ const QUERIES = blocks('sql').map((query) =>
   query.replace('now()', "timestamp '2027-01-10 00:00:00'").replace(/;\s*$/, ''),
 )
 const [VIEWS = ''] = blocks('sql duckdb')
+
+const NOW = new Date('2027-01-10T00:00:00Z')
 
 type Rows = readonly (readonly unknown[])[]
 
@@ -47,8 +55,14 @@ before(async () => {
   )
   const histories = fc.sample(anyHistory, { numRuns: 60, seed: 20_261_130 })
   for (const [index, history] of histories.entries()) {
-    const timeline = foldWindows(emptyTimeline(`cluster-${String(index).padStart(2, '0')}`), history)
-    months.push(...timeline.months)
+    const cluster = `cluster-${String(index).padStart(2, '0')}`
+    const { months: own, ...timeline } = foldWindows(emptyTimeline(cluster), history)
+    months.push(...own)
+    await writeState(
+      timeline,
+      own,
+      history.map(({ window }) => window),
+    )
   }
   for (const objects of [directoryObjects(folder), openStore('s3://derived/some/prefix?lock=none')])
     await write(objects)
@@ -57,6 +71,29 @@ after(async () => {
   await moto.close()
   rmSync(folder, { recursive: true })
 })
+
+/** What the API reads beside months: the registration, as that of a replay, of which no window is missing; and the state. */
+async function writeState(
+  timeline: ClusterState['timeline'],
+  own: readonly TimelineMonth[],
+  windows: readonly Window[],
+): Promise<void> {
+  const objects = directoryObjects(folder)
+  const { cluster } = timeline
+  await addCluster({ id: cluster, windowMinutes: 60, replay: 'a test' }, { now: NOW, by: 'test' }, { objects })
+  const state: ClusterState = {
+    derivation: DERIVATION,
+    cluster,
+    evidence: [],
+    windows: windows.map((window) => ({ ...window, sha256: null })),
+    replacing: [],
+    timeline,
+    months: own.map((month) => ({ month: month.month, sha256: sha256Of(encodeMonth(month)) })),
+    unwritten: [],
+    archive: null,
+  }
+  await objects.putIf(stateKey(cluster), encodeState(state), null)
+}
 
 async function write(objects: Objects): Promise<void> {
   for (const [month, own] of Map.groupBy(months, (one) => one.month)) {
@@ -200,6 +237,113 @@ test('DuckDB opens no month that a query does not name', async () => {
     await plan("cluster = 'cluster-03' and month = '2026-11'"),
     /Scanning Files: 1\/\d{2,3}|Total Files Read: 1\D/,
   )
+})
+
+/** A question to `/v1/paths`. */
+type Filter = {
+  readonly clusters: readonly string[]
+  readonly namespace: string | null
+  readonly workload: string | null
+  readonly state: string
+  /** Seconds after the first window of all. */
+  readonly first: number
+  readonly length: number
+}
+
+const STATES = ['not-encrypted', 'plaintext', 'no-mesh-tls', 'unknown', 'tls-anonymous', 'app-tls', 'mtls', 'exempt']
+const SPAN = 60 * HALF_DAY
+
+const anyFilter: fc.Arbitrary<Filter> = fc.record({
+  clusters: fc.oneof(
+    {
+      weight: 60,
+      arbitrary: fc.uniqueArray(
+        fc.nat(59).map((index) => `cluster-${String(index).padStart(2, '0')}`),
+        { minLength: 1, maxLength: 6 },
+      ),
+    },
+    { weight: 1, arbitrary: fc.constant([]) },
+  ),
+  namespace: fc.constantFrom(null, null, null, 'shop', 'bank'),
+  workload: fc.constantFrom(null, null, null, null, 'web', 'deployment/web', 'statefulset/ledger', 'deployment/ledger'),
+  state: fc.constantFrom(...STATES, 'not-collected'),
+  first: fc.oneof(fc.constant(0), fc.nat(SPAN / 4)),
+  length: fc.oneof(fc.constant(SPAN), fc.integer({ min: 1, max: SPAN })),
+})
+
+const periodOf = ({ first, length }: Filter): readonly [from: string, to: string] => {
+  const begin = Date.parse(halfDay(0).start) / 1000 + first
+  return [toTime(begin), toTime(begin + length)]
+}
+
+async function byApi(api: ReturnType<typeof createApi>, filter: Filter): Promise<string[]> {
+  const { clusters, namespace, workload, state } = filter
+  const [from, to] = periodOf(filter)
+  const search = new URLSearchParams({ state, from, to, limit: '50' })
+  for (const cluster of clusters) search.append('cluster', cluster)
+  if (namespace !== null) search.set('namespace', namespace)
+  if (workload !== null) search.set('workload', workload)
+  const found: unknown[][] = []
+  for (let next: string | null = ''; next !== null;) {
+    if (next !== '') search.set('cursor', next)
+    const response = await api.fetch(new Request(`http://127.0.0.1/v1/paths?${search.toString()}`))
+    assert.equal(response.status, 200)
+    const answer = (await response.json()) as { items: Record<string, unknown>[]; next: string | null }
+    for (const row of answer.items)
+      found.push(['cluster', 'pathId', 'from', 'to', 'state', 'outcome', 'reason'].map((name) => row[name]))
+    next = answer.next
+  }
+  return told(found)
+}
+
+/** An interval is told of the windows that end in the period, unless all of these were quiet. */
+async function bySql(connection: DuckDBConnection, filter: Filter): Promise<string[]> {
+  const { clusters, namespace, workload, state } = filter
+  const [from, to] = periodOf(filter)
+  const quoted = (text: string): string => `'${text}'`
+  const [name, kind] = (workload ?? '').split('/').toReversed()
+  const ends = ['source', 'destination'].map((end) =>
+    [
+      'true',
+      ...(namespace === null ? [] : [`${end}_namespace = ${quoted(namespace)}`]),
+      ...(workload === null ? [] : [`${end}_name = ${quoted(name ?? '')}`]),
+      ...(kind === undefined ? [] : [`${end}_kind = ${quoted(kind)}`]),
+    ].join(' and '),
+  )
+  const query = `
+    with w as (select *, row_number() over (partition by cluster, month order by starts_at) as n from coverage),
+    pieces as (
+      select t.cluster, path_id, t.state, outcome, reason, min(w.starts_at) as first_at, max(w.ends_at) as last_at,
+        bool_and(case when quiet is null then false else get_bit(quiet::bit, ((w.n - b.n) // 8 * 8 + 7 - (w.n - b.n) % 8)::int) = 1 end) as is_quiet
+      from timeline t
+      join w on w.cluster = t.cluster and w.month = t.month and w.starts_at >= t.starts_at and w.ends_at <= t.ends_at
+      join w b on b.cluster = t.cluster and b.month = t.month and b.starts_at = t.starts_at
+      where w.ends_at > ${quoted(from)}::timestamptz and w.ends_at <= ${quoted(to)}::timestamptz
+        and ${clusters.length === 0 ? 'true' : `t.cluster in (${clusters.map(quoted).join(', ')})`}
+        and (${ends.map((end) => `(${end})`).join(' or ')})
+        and ${state === 'not-encrypted' ? `t.state in ('plaintext', 'no-mesh-tls') and outcome = 'allowed'` : `t.state = ${quoted(state)}`}
+      group by t.cluster, t.month, path_id, t.starts_at, t.state, outcome, reason
+    )
+    select cluster, path_id, first_at, last_at, state, outcome, reason from pieces where not is_quiet`
+  return told((await connection.runAndReadAll(query)).getRowsJson() as Rows)
+}
+
+test('DuckDB and the API give the same answers to 500 random filters', async () => {
+  const connection = await duckdb(folder)
+  const api = createApi('test', {
+    objects: directoryObjects(folder),
+    now: () => NOW,
+    access: async () => ({ subject: 'test', clusters: 'all' }),
+    isHealthy: async () => true,
+    log: () => undefined,
+  })
+  let rows = 0
+  for (const filter of fc.sample(anyFilter, { numRuns: 500, seed: 20_261_201 })) {
+    const answer = await byApi(api, filter)
+    assert.deepEqual(answer, await bySql(connection, filter), JSON.stringify(filter))
+    rows += answer.length
+  }
+  assert.ok(rows > 500, `${rows}`)
 })
 
 test('Spark gives the same answers from the directory', async () => {
