@@ -8,8 +8,9 @@ import { parseEvidenceKey, evidenceKey, stateKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
 import { type History, readTaggedHistory } from './cluster-state.ts'
+import { historyProblem } from './history-problem.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
-import { monthsOf } from './period.ts'
+import { NOTHING, monthsOf } from './period.ts'
 
 /** About so many bytes are kept. */
 const MAX_BYTES = 64 * 1024 * 1024
@@ -28,8 +29,8 @@ export type UnencryptedHistory = Pick<History, 'months' | 'episodes'>
 export type KeptHistories = {
   /** Returns what is kept if nothing changed, for the cost of reading the state; undefined if it must be read. */
   readonly known: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory | undefined>
-  /** Reads it, and keeps it if there is space. */
-  readonly read: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory>
+  /** Reads it, and keeps it if there is space; or why it cannot be read, as `historyProblem` says it. */
+  readonly read: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory | string>
 }
 
 type Asked = {
@@ -64,6 +65,8 @@ export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
     async read({ cluster, now, period }, objects) {
       const id = idOf(cluster, period)
       const found = await readTaggedHistory(cluster.id, objects, monthsOf(period))
+      const problem = found === undefined ? await historyProblem(cluster, objects) : undefined
+      if (problem !== undefined) return problem
       const history = unencrypted(found?.history ?? NOTHING)
       for (const [other, { usedAt }] of kept) if (now.getTime() - usedAt > UNUSED_MS) forget(other)
       forget(id)
@@ -77,8 +80,6 @@ export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
     },
   }
 }
-
-const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
 
 /** Periods of the same months have the same history. */
 function idOf({ id }: Cluster, { from, to }: Asked['period']): string {

@@ -21,7 +21,7 @@ import { type History, readExpected, readHistory, readState, type ClusterState }
 import { compareText } from '../text/order.ts'
 
 /** A period `(from, to]`, RFC 3339. */
-type Span = { readonly from: string; readonly to: string }
+export type Span = { readonly from: string; readonly to: string }
 
 /** Options for reading a period. */
 type ReadAs = {
@@ -47,7 +47,8 @@ export async function readPresent(
   return withMissing(cluster.id, history, missingWindows(cluster, history, now))
 }
 
-const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
+/** The history of a cluster of which nothing was derived. */
+export const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
 
 /** Returns a predicate: whether windows of a month may end in a span. A window belongs to the month in which it begins. */
 export function monthsOf({ from, to }: Span): (month: string) => boolean {

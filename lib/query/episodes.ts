@@ -3,8 +3,8 @@ import { classesIn, rows } from '../history/rows/path-history.ts'
 import { pathClass } from '../assess/ends/path-class.ts'
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { fixOf } from '../assess/window/causes-and-fixes.ts'
-import { historyProblem } from '../history/history-problem.ts'
-import { episodesOf as knownEpisodes, readPresent } from '../history/period.ts'
+import { readPresentOrProblem } from '../history/history-problem.ts'
+import { episodesOf as knownEpisodes } from '../history/period.ts'
 import type { PathRow } from '../model/history.ts'
 import type { PathClass } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
@@ -55,10 +55,10 @@ export async function readEpisodes(
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly EpisodeRow[] }> {
   const { id } = cluster
   const { from, to } = wanted
-  const problem = await historyProblem(cluster, objects)
-  if (problem !== undefined) return { cluster: unreadCluster(cluster, problem), rows: [] }
   try {
-    const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
+    const history = await readPresentOrProblem(cluster, now, objects, { from, to })
+    if (typeof history === 'string') return { cluster: unreadCluster(cluster, history), rows: [] }
+    const { months, episodes } = history
     const answer = clusterAnswer(cluster, months, { from, to })
     const paths = knownEpisodes(
       months.flatMap(({ intervals }) => intervals),

@@ -1,11 +1,10 @@
 import { toSeconds } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
-import { historyProblem } from '../../history/history-problem.ts'
+import { readPresentOrProblem } from '../../history/history-problem.ts'
 import type { KeptHistories } from '../../history/kept-histories.ts'
 import { type HistoryQuery, collectedIn, rows, within } from '../../history/rows/path-history.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { readPresent } from '../../history/period.ts'
 import { DamagedError } from '../../store/objects/derived-object.ts'
 
 /** How many clusters are read at once: each holds some window results and its months. */
@@ -78,12 +77,12 @@ export async function readCluster(
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
   const asked = { cluster, now, period: { from, to } }
   const own = filters.state !== undefined && UNENCRYPTED.has(filters.state) ? histories : undefined
-  const known = await own?.known(asked, objects)
-  const problem = known === undefined ? await historyProblem(cluster, objects) : undefined
-  if (problem !== undefined) return { cluster: unreadCluster(cluster, problem), rows: [] }
   try {
-    const { months, episodes } =
-      known ?? (await own?.read(asked, objects)) ?? (await readPresent(cluster, now, objects, { from, to }))
+    const known =
+      (await own?.known(asked, objects)) ??
+      (await (own?.read(asked, objects) ?? readPresentOrProblem(cluster, now, objects, { from, to })))
+    if (typeof known === 'string') return { cluster: unreadCluster(cluster, known), rows: [] }
+    const { months, episodes } = known
     return {
       cluster: clusterAnswer(cluster, months, { from, to }).cluster,
       rows: rows(months, episodes, { from, to, ...filters }, { fixOf: () => null, platformNamespaces }),

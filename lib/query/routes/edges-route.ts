@@ -95,11 +95,11 @@ async function windowOrProblem(
   until: string,
   objects: Objects,
 ): Promise<WindowResult | { readonly problem: string; readonly isDamaged: boolean }> {
-  const problem = await historyProblem(cluster, objects)
-  if (problem !== undefined) return { problem, isDamaged: true }
   try {
     const result = await collectedWindow(cluster, { at, until }, objects)
-    return typeof result === 'string' ? { problem: result, isDamaged: false } : result
+    if (typeof result !== 'string') return result
+    const problem = await historyProblem(cluster, objects)
+    return { problem: problem ?? result, isDamaged: problem !== undefined }
   } catch (error) {
     if (error instanceof DamagedError) return { problem: error.message, isDamaged: true }
     throw error
