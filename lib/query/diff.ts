@@ -143,7 +143,8 @@ async function readOrProblem(
   }
 }
 
-function knownOf(windows: TimelineMonth['windows']): Known {
+/** How much of a period is known, by its windows. */
+export function knownOf(windows: TimelineMonth['windows']): Known {
   return {
     windows: windows.length,
     notCollected: windows.filter(({ collected }) => !collected).length,
@@ -152,7 +153,11 @@ function knownOf(windows: TimelineMonth['windows']): Known {
   }
 }
 
-function collectedOf(clusters: readonly DiffCluster[], { before, period }: ComparedSpans): Diff['collected'] {
+/** How much of two periods, and of the time between where it is told of, was collected. */
+export function collectedOf(
+  clusters: readonly (Omit<DiffCluster, 'between'> & Partial<Pick<DiffCluster, 'between'>>)[],
+  { before, period }: ComparedSpans,
+): Diff['collected'] {
   const parts = clusters.flatMap(({ problem, replay, ...own }) => [
     { ...own.before, problem, replay, span: before },
     { ...own.period, problem, replay, span: period },
@@ -160,7 +165,7 @@ function collectedOf(clusters: readonly DiffCluster[], { before, period }: Compa
   if (parts.every(({ windows, notCollected }) => windows === notCollected)) return 'none'
   const isWhole =
     parts.every(({ span, ...own }) => notKnown(own, span) === null) &&
-    clusters.every(({ between }) => between.notCollected === 0)
+    clusters.every(({ between }) => (between?.notCollected ?? 0) === 0)
   return isWhole ? 'all' : 'partly'
 }
 

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { KINDS } from '../assess/ends/workload-kinds.ts'
 import { STATES } from '../model/path.ts'
 import { PATH_CHANGE_KINDS } from '../report/summary/change-summary.ts'
+import { FLOW_CHANGE_KINDS } from '../report/summary/flow-changes.ts'
 import { CLUSTER_ID } from '../store/keys.ts'
 import { PERIOD_FORMS } from '../time/period-text.ts'
 import { parseTime } from '../time/windows.ts'
@@ -105,6 +106,20 @@ export const at = timeOf('The window that holds this time; without it the latest
 
 /** A moment. */
 export const asOf = timeOf('As of this time; without it now.')
+
+/** The earlier one of two times. */
+export const earlier = { ...timeOf('The earlier time.'), isRequired: true } as const
+
+/** The later one of two times. */
+export const later = timeOf('The later time; without it the end of what can be collected by now.')
+
+/** How a path differs between two times. */
+export const flowChange = {
+  schema: z.enum(FLOW_CHANGE_KINDS),
+  wanted: `one of ${FLOW_CHANGE_KINDS.join(', ')}`,
+  about: 'Only paths that differ so.',
+  example: 'new',
+} satisfies Field
 
 /** How many items a page has. */
 export const limit = {

@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import type { State } from '../model/path.ts'
 import type { PathChangeKind } from '../report/summary/change-summary.ts'
+import type { FlowChangeKind } from '../report/summary/flow-changes.ts'
 import { parsePeriod } from '../time/period-text.ts'
 import { type WeekPeriod, checkedZone } from '../time/week.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
@@ -41,6 +42,7 @@ export const QUERIES = {
     ...PAGE,
   },
   edges: { cluster: fields.clusters, kind: fields.kind, namespace, at: fields.at, ...PAGE },
+  flow: { before: fields.earlier, at: fields.later, cluster: fields.clusters, change: fields.flowChange, ...PAGE },
   coverage: { from, to, ...PAGE },
   crypto: { at: fields.at },
   waivers: { at: fields.asOf, ...PAGE },
@@ -144,6 +146,37 @@ export function readEdgesQuery(search: URLSearchParams, now: Date): EdgesQuery {
   const page = pageParameters(given)
   const until = page.cursor?.u ?? settledBefore(now)
   return { clusters: sortedIds(cluster), kind, namespace: inNamespace, at, until, ...page }
+}
+
+/** What `/v1/flow` is asked. */
+export type FlowQuery = PageParameters & {
+  /** Ids, each once and sorted; absent: all that may be seen. */
+  readonly clusters: readonly string[] | undefined
+  readonly change: FlowChangeKind | undefined
+  /** RFC 3339; `at` is null for the end of what can be collected. */
+  readonly before: string
+  readonly at: string | null
+  /** As it was asked; of a later page, `at` is that of the first one. */
+  readonly askedAt: string | null
+}
+
+/** Reads the parameters of `/v1/flow`. Throws a `ProblemError` that names the parameter. */
+export function readFlowQuery(search: URLSearchParams, now: Date): FlowQuery {
+  const { cluster, change, before = '', at, ...given } = read(search, QUERIES.flow)
+  const page = pageParameters(given)
+  const times = flowTimes({ before, at: page.cursor?.u ?? at ?? null }, now)
+  return { clusters: sortedIds(cluster), change, ...times, askedAt: at ?? null, ...page }
+}
+
+/** Two times to look at, the later one not after what can be collected by now. Throws a `ProblemError` that names the parameter. */
+export function flowTimes(
+  { before, at }: { readonly before: string; readonly at: string | null },
+  now: Date,
+): { readonly before: string; readonly at: string | null } {
+  const until = at === null ? null : earlierOf(at, settledBefore(now))
+  if (toSeconds(before) >= toSeconds(until ?? settledBefore(now)))
+    throw badParameter('before', before, `a time before ${until ?? settledBefore(now)}`)
+  return { before, at: until }
 }
 
 /** What is asked of the windows of one cluster. */

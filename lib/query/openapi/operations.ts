@@ -98,6 +98,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       },
     },
   },
+  '/v1/flow': {
+    id: 'diffFlow',
+    tag: 'history',
+    summary: 'How what was seen of paths up to one time differs from what was seen up to an earlier one',
+    description:
+      'A path is as it was seen last in the seven days up to a time. One that is known and of which nothing was seen is `not-seen`, never `gone`.',
+    query: 'flow',
+    problems: ['not-found', ...LIST],
+    example: { query: { before: '2026-11-24T12:05:00Z', at: '2026-11-24T12:20:00Z', cluster: 'prod' } },
+  },
   '/v1/waivers': {
     id: 'listWaivers',
     tag: 'history',

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { CAUSES, PATH_CLASSES, STATES } from '../../model/path.ts'
 import { PATH_CHANGE_KINDS } from '../../report/summary/change-summary.ts'
+import { FLOW_CHANGE_KINDS } from '../../report/summary/flow-changes.ts'
 import { problemKinds } from '../problem.ts'
 
 const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC.' })
@@ -140,6 +141,10 @@ const known = z.strictObject({
   expectedFrom: time.nullable(),
   collectedUntil: time.nullable(),
 })
+const seen = z
+  .strictObject({ state, outcome })
+  .nullable()
+  .meta({ description: 'How it was seen last; null where nothing was seen of it.' })
 const counts = z.strictObject(
   Object.fromEntries(PATH_CHANGE_KINDS.map((kind) => [kind, count])) as Record<
     (typeof PATH_CHANGE_KINDS)[number],
@@ -303,6 +308,46 @@ export const ANSWERS = {
         longestSeconds: seconds.nullable(),
       }),
       open: z.strictObject({ paths: count, medianSeconds: seconds.nullable(), longestSeconds: seconds.nullable() }),
+    },
+  ),
+  diffFlow: listOf(
+    z.strictObject({
+      cluster: z.string(),
+      change: z.enum(FLOW_CHANGE_KINDS),
+      ...ends,
+      class: z.enum(PATH_CLASSES),
+      candidates: z.array(source),
+      before: seen,
+      after: seen,
+      mayBeEarlier: z
+        .boolean()
+        .meta({ description: 'Of a new one: a window up to the earlier time was not collected.' }),
+      notSeen: z.enum(['no-traffic', 'partly-collected', 'not-collected']).nullable().meta({
+        description:
+          'Of one that was not seen: whether all, some or none of the windows up to the later time were collected.',
+      }),
+    }),
+    {
+      before: span,
+      period: span,
+      collected,
+      clusters: z.array(
+        z.strictObject({
+          id: z.string(),
+          basis: z.enum(['whole', 'partly', 'not-collected', 'none']),
+          periodBasis: z.enum(['whole', 'partly', 'not-collected', 'none']),
+          before: known,
+          period: known,
+          replay,
+          problem: z.string().nullable(),
+        }),
+      ),
+      counts: z.strictObject(
+        Object.fromEntries(FLOW_CHANGE_KINDS.map((kind) => [kind, count])) as Record<
+          (typeof FLOW_CHANGE_KINDS)[number],
+          typeof count
+        >,
+      ),
     },
   ),
   listEdges: listOf(edge, {

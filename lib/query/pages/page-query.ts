@@ -40,6 +40,8 @@ export type PageQuery = {
   /** The periods that are compared, as they were written: an earlier and a later one. */
   readonly from: string | null
   readonly to: string | null
+  /** An earlier time to compare with, RFC 3339. */
+  readonly before: string | null
   readonly change: PathChangeKind | null
   /** From 1. */
   readonly page: number
@@ -98,6 +100,7 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
     workload: workload === undefined ? null : workloadOf(printable(workload)),
     state: oneOf('state', state, LISTED),
     class: oneOf('class', given.class, ['all', ...PATH_CLASSES] as const),
+    before: given.before === undefined ? null : timeText('before', given.before),
     from: from ?? null,
     to: to ?? null,
     change: oneOf('change', change, PATH_CHANGE_KINDS),
@@ -107,11 +110,16 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
 
 function timeOf(text: string | undefined, now: Date): Pick<PageQuery, 'at' | 'past'> {
   if (text === undefined) return { at: now, past: null }
-  // What a field for date and time of a browser sends has no zone: all times here are UTC.
-  const parsed = parseTime(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? `${text}Z` : text)
-  if (parsed === undefined) throw badParameter('at', text, 'a time such as 2026-11-24T12:30:00Z, or a UTC date')
+  const parsed = timeText('at', text)
   const at = new Date(toSeconds(parsed) * 1000)
   return at.getTime() < now.getTime() ? { at, past: parsed } : { at: now, past: null }
+}
+
+/** What a field for date and time of a browser sends has no zone: all times here are UTC. */
+function timeText(name: PageParameter, text: string): string {
+  const parsed = parseTime(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? `${text}Z` : text)
+  if (parsed === undefined) throw badParameter(name, text, 'a time such as 2026-11-24T12:30:00Z, or a UTC date')
+  return parsed
 }
 
 function workloadOf(text: string): NonNullable<PageQuery['workload']> {
@@ -145,9 +153,10 @@ export function hrefOf(path: string, parameters: Readonly<Partial<Record<PagePar
 
 /** The parameters of a query as its address has them, so that a link can change one and keep the rest. */
 export function parametersOf(query: PageQuery): Readonly<Partial<Record<PageParameter, string | null>>> {
-  const { past, period, cluster, namespace, workload, state, class: of, from, to, change } = query
+  const { past, period, cluster, namespace, workload, state, class: of, from, to, change, before } = query
   return {
     at: past,
+    before,
     period: period === '13w' ? null : period,
     cluster,
     namespace,

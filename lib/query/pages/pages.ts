@@ -8,6 +8,7 @@ import type { ApiDeps } from '../api.ts'
 import { ProblemError, statusOf } from '../problem.ts'
 import { askForPack } from '../routes/pack-route.ts'
 import { changesPage } from './changes-page.ts'
+import { flowPage } from './flow-page.ts'
 import { pastOf, placesOf } from './frame.ts'
 import { lifeLinePage } from './life-line-page.ts'
 import { nowPage } from './now-page.ts'
@@ -32,7 +33,7 @@ import {
   signInPage,
   signOut,
 } from './sign-in.ts'
-import { clustersPage, flowPage, logPage } from './summary-pages.ts'
+import { clustersPage, logPage } from './summary-pages.ts'
 import { workloadsPage } from './workloads-page.ts'
 
 /** What the pages need beside what the API needs. */

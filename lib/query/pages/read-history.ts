@@ -21,6 +21,7 @@ import { readReviews } from '../../store/registry/reviews.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import { type Diff, readDiff } from '../diff.ts'
+import { type Flow, flowEnd, readFlow } from '../flow.ts'
 import { settledBefore } from '../parameters.ts'
 import { ProblemError, quoted } from '../problem.ts'
 import { createReadLimit } from './read-limit.ts'
@@ -65,6 +66,8 @@ export type HistoryReader = {
   readonly overTime: (looked: Looked & { readonly days: number }) => Promise<OverTime>
   /** What changed from one period to a later one, as `/v1/diff` has it. */
   readonly diff: (looked: Looked & ComparedSpans) => Promise<Diff>
+  /** How what was seen differs from what was seen up to an earlier time, as `/v1/flow` has it. */
+  readonly flow: (looked: Looked & { readonly before: string }) => Promise<Flow>
 }
 
 /** Longer than what is judged: a summary, of which what paths moved is not to be shown, and the rows behind it. */
@@ -154,6 +157,14 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
       return once(['diff', settledBefore(at), before, period], clusters, () =>
         readDiff(clusters, { before, period }, { objects, now: at }),
       )
+    },
+    async flow({ at, before, ...looked }) {
+      const clusters = await readable(await clustersOf(looked), objects)
+      return once(['flow', settledBefore(at), before], clusters, async () => {
+        // As the drawing of one time: where windows end, whatever the minute.
+        const until = await flowEnd(clusters, at, objects)
+        return readFlow(clusters, { before, at: until }, { objects, now: at })
+      })
     },
   }
 }

@@ -1,4 +1,4 @@
-/** Pages that show sections of the report of the last seven days: clusters, data flow and the log. */
+/** Pages that show sections of the report of the last seven days: clusters and the log. */
 import { coverageSection } from '../../report/sections/coverage.ts'
 import { gapsSection } from '../../report/sections/gaps.ts'
 import { verificationSection } from '../../report/sections/verification.ts'
@@ -62,18 +62,4 @@ async function sectionsPage(
   const summary = asOf(status.summary, query.past)
   const view = make(wordingOf(summary))
   return { title: view.title, template: 'sections', replay: summary.replay, standing: standingOf(summary), view }
-}
-
-/** Data flow, drawn from what was observed. Graphviz is loaded with it. */
-export const flowPage: MakePage = async (asked, deps) => {
-  const { dataFlowSection } = await import('../../report/sections/data-flow.ts')
-  return sectionsPage(asked, deps, (wording) => {
-    const { from, to } = wording.summary.period
-    return {
-      title: 'Data flow',
-      words: `As observed from ${wording.dates.range(from, to)} (UTC).`,
-      sections: [dataFlowSection(wording)],
-      links: [],
-    }
-  })
 }

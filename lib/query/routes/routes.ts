@@ -15,6 +15,7 @@ import {
   readDiffQuery,
   readEdgesQuery,
   readEpisodesQuery,
+  readFlowQuery,
   readNoQuery,
   readPageQuery,
   readPathsQuery,
@@ -26,8 +27,10 @@ import { answerDiff, diffJson } from './diff-route.ts'
 import { answerCrypto, answerEdges } from './edges-route.ts'
 import { answerEpisodes } from './episodes-route.ts'
 import { EVIDENCE_TYPE, PROOF_TYPE, answerAttempt, answerEvidence, answerProof } from './evidence-route.ts'
+import { answerFlow } from './flow-route.ts'
 import { answerWaivers } from './waivers-route.ts'
 import { episodeJson } from '../episodes.ts'
+import { flowJson } from '../flow.ts'
 import { edgeJson } from '../../report/terminal/edge-rows.ts'
 import { type PathsAnswer, answerPaths } from './paths-route.ts'
 import { answerDocument, answerReport, answerReports, documentType } from './reports-route.ts'
@@ -122,6 +125,18 @@ export function routesOf({
       async answer({ search, grant }) {
         const answer = await answerDiff(readDiffQuery(search, now()), grant, { objects, now: now() })
         return { ...jsonAnswer(diffJson(answer)), ...listOf(answer, search) }
+      },
+    },
+    {
+      path: '/v1/flow',
+      types: JSON_ONLY,
+      async answer({ search, grant }) {
+        const answer = await answerFlow(readFlowQuery(search, now()), grant, { objects, now: now() })
+        const { before, period, collected, clusters, counts, items, next } = answer
+        return {
+          ...jsonAnswer({ before, period, collected, clusters, counts, items: items.map(flowJson), next }),
+          ...listOf(answer, search),
+        }
       },
     },
     {

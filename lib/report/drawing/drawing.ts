@@ -32,10 +32,10 @@ type Layer = {
 }
 
 /** A name of a colour and a stroke that both templates know: a mark or one of their own. */
-type Paint = (typeof PAINTS)[number] | Mark
+export type Paint = (typeof PAINTS)[number] | Mark
 
 /** What is drawn that is no state. */
-const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
+const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent', 'gone', 'unseen', 'same'] as const
 
 /** A drawing as the page and the PDF place it. */
 export type DrawingView = {

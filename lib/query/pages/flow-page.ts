@@ -1,0 +1,223 @@
+/** Data flow: who talks to whom, drawn from what was observed, and how that differs from an earlier time. */
+import type { FlowOptions } from '../../report/drawing/flow-drawing.ts'
+import { LOOKS, type Mark } from '../../report/drawing/state-looks.ts'
+import {
+  FLOW_CHANGE_KINDS,
+  type FlowChange,
+  type FlowChangeKind,
+  shownMark,
+} from '../../report/summary/flow-changes.ts'
+import { markOf } from '../../report/summary/path-summary.ts'
+import { stateView } from '../../report/table-cells.ts'
+import { wordingOf } from '../../report/words/report-context.ts'
+import { countWords, plural } from '../../report/words/vocabulary.ts'
+import { printable } from '../../text/printable.ts'
+import { type Dates, datesOf } from '../../time/dates.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import type { Flow } from '../flow.ts'
+import { flowTimes } from '../parameters.ts'
+import { countsOf } from '../routes/flow-route.ts'
+import { asOf, standingOf } from './frame.ts'
+import type { MakePage, PageContent } from './page.ts'
+import { type PageQuery, hrefOf, parametersOf } from './page-query.ts'
+import { pathLink } from './path-links.ts'
+import { type Choice, pagesOf } from './paths-page.ts'
+
+/** A page has so many rows. */
+const MAX_ROWS = 100
+
+const DAY_SECONDS = 24 * 60 * 60
+
+/** How long before the time that is looked at the page offers to compare with. */
+const BACK = [
+  ['a day', 1],
+  ['a week', 7],
+  ['4 weeks', 28],
+  ['13 weeks', 91],
+] as const
+
+/** What each kind of difference is called. */
+const KIND_WORDS: Readonly<Record<FlowChangeKind, string>> = {
+  new: 'new',
+  changed: 'changed',
+  gone: 'gone',
+  'not-seen': 'not seen',
+  'seen-again': 'seen again',
+  same: 'as before',
+}
+
+const NOT_SEEN_WORDS: Readonly<Record<NonNullable<FlowChange['notSeen']>, string>> = {
+  'no-traffic': 'known still; no traffic was seen',
+  'partly-collected': 'known still; no traffic was seen, but some windows were not collected: it may be there',
+  'not-collected': 'known still; nothing was collected: it may be there',
+}
+
+/** Makes the page of data flow; Graphviz is loaded with it. */
+export const flowPage: MakePage = async (asked, { history }) => {
+  const { query, grant } = asked
+  const looked = { grant, cluster: query.cluster, at: query.at }
+  const [status, clusters] = await Promise.all([history.status(looked), history.clusters({ grant, cluster: null })])
+  const summary = asOf(status.summary, query.past)
+  const wording = wordingOf(summary)
+  const to = summary.period.to
+  const frame = (view: object): PageContent => ({
+    title: 'Data flow',
+    template: 'flow',
+    replay: summary.replay,
+    standing: standingOf(summary),
+    view: {
+      ...view,
+      choices: { title: 'Compare with how it was', choices: backChoices(query, to) },
+      before: query.before ?? '',
+      at: query.past ?? '',
+      isChosen: query.before !== null || query.past !== null || query.cluster !== null,
+      clusters: clusters.map(({ id }) => ({ value: id, isCurrent: id === query.cluster })),
+    },
+  })
+  if (query.before === null) {
+    const { dataFlowSection } = await import('../../report/sections/data-flow.ts')
+    return frame({
+      words: `As observed from ${wording.dates.range(summary.period.from, to)} (UTC).`,
+      section: dataFlowSection(wording),
+      difference: null,
+    })
+  }
+  const { before } = flowTimes({ before: query.before, at: query.past }, query.at)
+  const flow = await history.flow({ ...looked, before })
+  const { drawFlow } = await import('../../report/drawing/flow-drawing.ts')
+  const dates = datesOf({ ...flow.period, timeZone: 'UTC' })
+  const counts = countsOf(flow.paths)
+  const wanted = flow.paths.filter(({ kind }) => kind !== 'same')
+  const shown = wanted.slice((query.page - 1) * MAX_ROWS, query.page * MAX_ROWS)
+  return frame({
+    words: `How it was at ${dates.moment(flow.period.to)}, compared with ${dates.moment(flow.before.to)} (UTC): each path as it was seen last in the seven days up to either time.`,
+    section: null,
+    difference: {
+      lacks: lacksOf(flow, dates),
+      counted: `${FLOW_CHANGE_KINDS.map((kind) => `${countWords(counts[kind])} ${KIND_WORDS[kind]}`).join(', ')}. Exempt traffic is left out.`,
+      drawings: flow.clusters.flatMap(({ id, classes }) =>
+        classes === null
+          ? []
+          : drawFlow(
+              flow.paths.filter(({ cluster }) => cluster === id).map(drawn),
+              optionsFor({ cluster: id, classes, judged: flow.judgedClasses }),
+            ),
+      ),
+      caption: 'Paths that differ, what asks for attention first.',
+      beforeTitle: dates.moment(flow.before.to),
+      afterTitle: dates.moment(flow.period.to),
+      rows: shown.map((path) => rowOf(path, query.past, flow.clusters.length > 1)),
+      none: noneWords(flow),
+      pages: pagesOf('/flow', { rows: wanted.length, perPage: MAX_ROWS }, query),
+      api: `/v1/flow?${new URLSearchParams({ before, at: flow.period.to, ...(query.cluster === null ? {} : { cluster: query.cluster }) }).toString()}`,
+      changesHref: hrefOf('/changes', {
+        cluster: query.cluster,
+        from: `${flow.before.from}/${flow.before.to}`,
+        to: `${laterOf(flow.before.to, flow.period.from)}/${flow.period.to}`,
+      }),
+    },
+  })
+}
+
+const laterOf = (a: string, b: string): string => (toSeconds(a) > toSeconds(b) ? a : b)
+
+function backChoices(query: PageQuery, to: string): readonly Choice[] {
+  const own = parametersOf(query)
+  return [
+    { title: 'not compared', href: hrefOf('/flow', { ...own, before: null }), isCurrent: query.before === null },
+    ...BACK.map(([title, days]) => {
+      const before = toTime(toSeconds(to) - days * DAY_SECONDS)
+      return { title: `${title} before`, href: hrefOf('/flow', { ...own, before }), isCurrent: query.before === before }
+    }),
+  ]
+}
+
+/** A difference as an arrow: in words and by its line, never by colour alone. */
+function drawn(path: FlowChange) {
+  const { kind, before, after, source, destination, port, candidates } = path
+  const mark = shownMark(path)
+  const { shape } = LOOKS[mark]
+  const words: Readonly<Record<FlowChangeKind, string>> = {
+    new: `new ${shape}`,
+    changed: `${before === null ? '' : LOOKS[markOf(before)].shape} → ${after === null ? '' : LOOKS[markOf(after)].shape}`,
+    gone: `gone, was ${shape}`,
+    'not-seen': `not seen, was ${shape}`,
+    'seen-again': `again ${shape}`,
+    same: shape,
+  }
+  const paints = {
+    gone: 'gone',
+    'not-seen': 'unseen',
+    same: 'same',
+    new: mark,
+    changed: mark,
+    'seen-again': mark,
+  } as const
+  return { source, destination, port, candidates, mark, kind, told: { words: words[kind], paint: paints[kind] } }
+}
+
+function optionsFor(of: Pick<FlowOptions, 'cluster' | 'classes' | 'judged'>): FlowOptions {
+  const kindOf = (path: object): FlowChangeKind => ('kind' in path ? (path.kind as FlowChangeKind) : 'same')
+  return {
+    ...of,
+    attention: {
+      isWanted: (path) => kindOf(path) !== 'same',
+      words: (paths) => `that ${paths === 1 ? 'differs' : 'differ'}`,
+      noneWords: 'none of which differs',
+      keepsWorkloads: true,
+    },
+    rankOf: (path) => -FLOW_CHANGE_KINDS.indexOf(kindOf(path)),
+    words: (boxes, arrows) =>
+      `Data flow, compared: ${plural(boxes, 'box', 'boxes')}, ${plural(arrows.length, 'arrow')}, ${arrows.filter(({ told }) => told?.paint !== 'same').length} of them different. The table below holds the same.`,
+  }
+}
+
+/** What must be known to read the drawing: what was not looked at. */
+function lacksOf({ clusters, before, period }: Flow, dates: Dates): readonly string[] {
+  return clusters.flatMap(({ id, basis, ...own }) => {
+    const named = `cluster ${printable(id)}`
+    if (basis === 'none' || basis === 'not-collected')
+      return [
+        `Not compared: nothing of ${named} was collected in the seven days up to ${dates.moment(before.to)}, so what is new there is unknown.`,
+      ]
+    return [[own.before, before] as const, [own.period, period] as const].flatMap(
+      ([{ windows, notCollected }, { to }]) =>
+        windows === 0
+          ? [
+              `Nothing of ${named} was expected in the seven days up to ${dates.moment(to)}: nothing there is known to be gone.`,
+            ]
+          : notCollected === 0
+            ? []
+            : [
+                `Not collected: ${countWords(notCollected)} of ${plural(windows, 'window')} of ${named} in the seven days up to ${dates.moment(to)}.`,
+              ],
+    )
+  })
+}
+
+function rowOf(path: FlowChange, past: string | null, hasClusters: boolean) {
+  const { kind, cluster, before, after, mayBeEarlier, notSeen } = path
+  const seen = (state: FlowChange['before'], none: Mark) => stateView(state === null ? none : markOf(state))
+  const notes: Readonly<Partial<Record<FlowChangeKind, string>>> = {
+    new: mayBeEarlier ? 'not known before; some windows were not collected then' : 'not known before',
+    gone: 'an end of it is gone, by the lists of Kubernetes',
+    'not-seen': NOT_SEEN_WORDS[notSeen ?? 'not-collected'],
+    'seen-again': 'known before, but without traffic then',
+  }
+  return {
+    ...pathLink(path, shownMark(path), past),
+    kind: KIND_WORDS[kind],
+    note: notes[kind] ?? '',
+    cluster: hasClusters ? printable(cluster) : '',
+    before: kind === 'new' ? null : seen(before, 'not-observed'),
+    after: kind === 'gone' ? null : seen(after, notSeen === 'not-collected' ? 'not-collected' : 'not-observed'),
+  }
+}
+
+function noneWords({ clusters, paths }: Flow): string {
+  if (!clusters.some(({ basis }) => basis === 'whole' || basis === 'partly'))
+    return 'Nothing can be compared: what differs is unknown.'
+  return paths.length === 0
+    ? 'No traffic was seen at either time.'
+    : 'No path differs in what was collected. This says nothing about what was not seen.'
+}
