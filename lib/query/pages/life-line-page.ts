@@ -270,12 +270,14 @@ function intervalTable({ dates }: Wording, all: readonly PathRow[]): TableView {
         lines: [whyWords(row)],
         notes: row.cause === null || row.cause === 'unknown' ? [] : [`Cause: ${CAUSE_WORDS[row.cause]}`],
       },
-      row.bytes === null || row.opens === null
-        ? number('not counted')
-        : {
-            ...number(row.opens === 0 && row.bytes === 0 ? 'none seen' : byteWords(row.bytes)),
-            notes: row.opens === 0 ? [] : [plural(row.opens, 'connection')],
-          },
+      row.state === 'not-collected'
+        ? number('unknown')
+        : row.bytes === null || row.opens === null
+          ? number('not counted')
+          : {
+              ...number(row.opens === 0 && row.bytes === 0 ? 'none seen' : byteWords(row.bytes)),
+              notes: row.opens === 0 ? [] : [plural(row.opens, 'connection')],
+            },
     ]),
   )
 }

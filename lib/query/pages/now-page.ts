@@ -14,6 +14,7 @@ import { plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { durationWords } from '../../time/dates.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
 import { asOf, standingOf } from './frame.ts'
 import type { MakePage } from './page.ts'
 import { hrefOf } from './page-query.ts'
@@ -21,6 +22,8 @@ import { type PathLink, actionPaths, pathLink } from './path-links.ts'
 
 /** So many actions have their paths beside them. */
 const MAX_ACTIONS = 10
+
+const WEEK_SECONDS = 7 * 24 * 60 * 60
 
 /** Makes the front page. */
 export const nowPage: MakePage = async ({ query, grant }, { history }) => {
@@ -44,6 +47,13 @@ export const nowPage: MakePage = async ({ query, grant }, { history }) => {
       figures: one.figures.map((figure, index) =>
         index === 0 ? { ...figure, label: query.past === null ? 'unencrypted now' : 'unencrypted then' } : figure,
       ),
+      changesHref: hrefOf('/changes', { at: query.past, cluster: query.cluster }),
+      pathsHref: hrefOf('/paths', { at: query.past, cluster: query.cluster }),
+      flowHref: hrefOf('/flow', {
+        at: query.past,
+        before: toTime(toSeconds(period.to) - WEEK_SECONDS),
+        cluster: query.cluster,
+      }),
       actionsNote: summary.actions.length > 0 ? 'in scope, worst state, most bytes, oldest first' : one.actionsNote,
       actions: summary.actions.slice(0, MAX_ACTIONS).map((action) => ({
         number: String(action.number),

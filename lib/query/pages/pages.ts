@@ -191,7 +191,8 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     const canSignOut = bringsSession(context.req.raw)
     if (thrown instanceof ProblemError) {
       const [title, lines] = problemWords(thrown)
-      return messagePage(statusOf(thrown.kind), title, lines, { canSignOut })
+      const { pathname } = new URL(context.req.url)
+      return messagePage(statusOf(thrown.kind), title, lines, { canSignOut, next: nextOf(thrown, pathname) })
     }
     context.set('failure', thrown.message)
     if (thrown instanceof BusyError)
@@ -217,6 +218,21 @@ async function replayOf(grant: Grant, { history }: PageDeps): Promise<string | n
   return sentences.size === 0 ? null : printable([...sentences].join(' '))
 }
 
+/** Where to go from what could not be shown: the same page without what was asked of it, or a life line over a longer time. */
+function nextOf({ kind }: ProblemError, pathname: string): readonly PageLink[] {
+  if (!PAGES.some(([path]) => path === pathname)) {
+    const isLifeLine = /^\/paths\/[a-z0-9-]+\/[a-z0-9]+$/.test(pathname)
+    return kind === 'not-found' && isLifeLine
+      ? [{ href: hrefOf(pathname, { period: '1y' }), title: 'The same path over a year' }]
+      : []
+  }
+  return pathname === '/' || (kind !== 'bad-parameter' && kind !== 'not-found')
+    ? []
+    : [{ href: pathname, title: 'This page, as it is without what was asked of it' }]
+}
+
+type PageLink = { readonly href: string; readonly title: string }
+
 function problemWords({ kind, message }: ProblemError): readonly [string, readonly string[]] {
   if (kind === 'not-found') return ['There is nothing to see here', [message]]
   if (kind === 'not-ready') return ['This is not there yet', [message]]
@@ -228,7 +244,7 @@ function messagePage(
   status: number,
   title: string,
   lines: readonly string[],
-  { canSignOut }: Pick<Frame, 'canSignOut'>,
+  { canSignOut, next = [] }: Pick<Frame, 'canSignOut'> & { readonly next?: readonly PageLink[] },
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   return pageResponse(
@@ -236,7 +252,7 @@ function messagePage(
     'message',
     {
       frame: { ...BARE, title, canSignOut },
-      view: { title, entry: null, lines, form: null, links: [{ href: '/', title: 'To the front page' }] },
+      view: { title, entry: null, lines, form: null, links: [...next, { href: '/', title: 'To the front page' }] },
     },
     { ...headers, 'content-security-policy': PAGE_HEADERS['content-security-policy'] },
   )

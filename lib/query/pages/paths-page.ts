@@ -74,6 +74,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
       axis: first === undefined ? { labels: [] } : pathStrip(wording, first, true),
       groups: views,
       none: noneWords(wording, query),
+      api: apiOf(summary.period, query),
       pages: pagesOf('/paths', { rows: rows.length, perPage: MAX_ROWS }, query),
       legend: MARKS.map((mark) => ({ state: stateView(mark), text: LOOKS[mark].meaning })),
     },
@@ -241,6 +242,15 @@ function noneWords({ summary }: Wording, query: PageQuery): string {
   return query.state === 'unencrypted' || query.state === null
     ? 'No path of these was seen unencrypted or undetermined. This says nothing about what was not seen.'
     : 'No path of these was seen so in this period.'
+}
+
+/** The rows behind the strips, from the API. */
+function apiOf({ from, to }: { readonly from: string; readonly to: string }, query: PageQuery): string {
+  const search = new URLSearchParams({ from, to })
+  const { cluster, namespace, workload } = parametersOf(query)
+  for (const [name, value] of Object.entries({ cluster, namespace, workload }))
+    if (value !== null && value !== undefined) search.set(name, value)
+  return `/v1/paths?${search.toString()}`
 }
 
 /** Links to the page of a list before and the one after. */

@@ -45,7 +45,9 @@ export const logPage: MakePage = (asked, deps) =>
 
 function sealWords({ checkpoint }: Summary): readonly string[] {
   if (checkpoint === null)
-    return ['Not sealed: there is no signed checkpoint. Nothing proves that the evidence is unchanged.']
+    return [
+      'Not sealed: there is no signed checkpoint. Nothing proves that the evidence is unchanged. “ciphertrail seal” makes one, with a key of “ciphertrail key new”.',
+    ]
   const { origin, size, attempts, unsealed } = checkpoint
   return [
     `The log ${printable(origin)} has ${plural(size, 'leaf', 'leaves')}. ${attempts === 0 ? 'No attempt was collected in the last seven days.' : unsealed === 0 ? `All ${plural(attempts, 'attempt')} of the last seven days are in it.` : `${countWords(unsealed)} of ${plural(attempts, 'attempt')} of the last seven days are not in it yet. Nothing proves that they are unchanged.`}`,

@@ -73,12 +73,20 @@ function rowOf(summary: Summary, workload: Workload, open: readonly ListedPath[]
     meshed: MESHED_WORDS[meshed],
     why: reason === null ? '' : UNMESHED_WORDS[reason],
     pods: countWords(pods),
-    blind: blindSpots
-      .filter(({ kind: spot }) => spot !== 'unmeshed')
-      .map(({ kind: spot, port }) => `${port === null ? '' : `port ${printable(port)}: `}${BLIND_SPOT_WORDS[spot]}`),
+    blind: blindWords(blindSpots),
     observed: coverage?.ratio === null || coverage === undefined ? 'unknown' : shareWords(coverage.ratio),
     open: openWords(own.length, own.filter(({ openUnseen }) => openUnseen !== null).length),
   }
+}
+
+/** What hides traffic, a line for all ports of which the same is said. */
+function blindWords(blindSpots: Workload['blindSpots']): readonly string[] {
+  const told = blindSpots.filter(({ kind }) => kind !== 'unmeshed')
+  return [...Map.groupBy(told, ({ kind }) => kind)].map(([kind, own]) => {
+    const ports = own.flatMap(({ port }) => port ?? []).map(printable)
+    const named = ports.length === 0 ? '' : `${ports.length === 1 ? 'port' : 'ports'} ${ports.join(', ')}: `
+    return `${named}${BLIND_SPOT_WORDS[kind]}`
+  })
 }
 
 function openWords(open: number, unseen: number): string {

@@ -257,3 +257,28 @@ test('a store that cannot be read is told in words, and the log has the reason',
   assert.doesNotMatch(await response.text(), /EIO/)
   assert.match(logged.at(-1)?.error ?? '', /EIO/)
 })
+
+test('what moved in windows that nobody collected is unknown, not none', async (t) => {
+  const { page, signIn } = await startLocalSite(t)
+  const cookie = await signIn(TOKENS.all)
+  const hrefs = lifeLines(await page('/paths?cluster=east&class=all', cookie))
+  const rows = (await Promise.all(hrefs.map((href) => page(href, cookie)))).flatMap((text) =>
+    (/<h2 id="seen">[^]*?<\/table>/.exec(text)?.[0] ?? '').split('<tr').filter((row) => row.includes('not-collected')),
+  )
+  assert.ok(rows.length > 0)
+  for (const row of rows) assert.match(row, /data-label="Traffic"[^>]*><span class="line">unknown</)
+})
+
+test('a page that cannot be shown leads on', async (t) => {
+  const { ask, signIn } = await startLocalSite(t)
+  const cookie = await signIn(TOKENS.all)
+  for (const [path, next] of [
+    ['/paths?state=no', '/paths'],
+    ['/changes?from=2026-W47', '/changes'],
+    ['/paths/west/ffffffffffffffff', '/paths/west/ffffffffffffffff?period=1y'],
+    ['/nowhere', '/'],
+  ] as const) {
+    const response = await ask(path, { headers: { cookie } })
+    assert.ok(linksOf(await response.text()).includes(next), path)
+  }
+})
