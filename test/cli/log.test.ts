@@ -378,6 +378,6 @@ test('names that no object can have are told by log check, and are no fault', as
     stdout,
     /^21 names that no object of a store can have; nothing reads what has such a name: "\.0", .* and 11 more$/m,
   )
-  const [last] = parseNdjson((await mesh.run('log', 'check', '--store', copy, '--json')).stdout).slice(-1)
-  assert.deepEqual([last?.['foreign'], (last?.['foreignNames'] as string[]).length], [21, 10])
+  const last = parseNdjson((await mesh.run('log', 'check', '--store', copy, '--json')).stdout).at(-1) ?? assert.fail()
+  assert.deepEqual([last['foreign'], (last['foreignNames'] as string[]).length], [21, 10])
 })

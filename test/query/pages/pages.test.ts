@@ -201,7 +201,8 @@ test('what somebody asks for is repeated as it is shown, and finds what is shown
   for (const path of ['/paths', '/workloads'])
     for (const parameter of path === '/paths' ? ['namespace', 'workload'] : ['namespace']) {
       const text = await page(`${path}?${parameter}=${encodeURIComponent(asked)}`, cookie)
-      assert.doesNotMatch(text, /[\u202e\u0000\u200d\ufffd]|&#0;|%E2%80%AE|%00/i, `${path} ${parameter}`)
+      for (const raw of ['\u202e', '\u0000', '\u200d', '\ufffd', '&#0;', '%E2%80%AE', '%00'])
+        assert.ok(!text.includes(raw), `${path} ${parameter}`)
       assert.ok(text.includes(shown), `${path} ${parameter}`)
     }
   // A hostile name is found by itself, and by what is shown of it.
