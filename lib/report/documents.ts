@@ -31,8 +31,9 @@ export function documentsOf(input: ReportInput): Documents {
   const summary = summarise(input)
   const view = viewOf(summary)
   const data = dataOf(summary, view)
-  const html = renderHtml(view)
+  // Before all that it does not need: setting it takes the most memory.
   const pdf = renderPdf(view, input.period.to, data)
+  const html = renderHtml(view)
   return {
     summary,
     view,

@@ -40,10 +40,11 @@ export function renderPdf(
   const compiler = NodeCompiler.create({ workspace: templates, fontArgs: [{ fontPaths }] })
   try {
     // As files that only the compiler sees: megabytes of data are so neither quoted nor parsed.
-    for (const { name, body } of data) compiler.mapShadow(`${templates}/${name}`, Buffer.from(body))
     const names = JSON.stringify(data.map(({ name }) => name))
+    for (const { name, body } of [...data, { name: 'view.json', body: text }, { name: 'data.json', body: names }])
+      compiler.mapShadow(`${templates}/${name}`, Buffer.from(body))
     return compiler.pdf(
-      { mainFilePath: `${templates}/report.typ`, inputs: { view: text, data: names } },
+      { mainFilePath: `${templates}/report.typ` },
       { pdfStandard: 'a-3a', pdfTags: true, creationTimestamp: Math.floor(Date.parse(madeAt) / 1000) },
     )
   } finally {
