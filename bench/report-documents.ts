@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Judgement } from '../lib/model/judgement.ts'
 
 // The documents of a large period, and what they cost, as a line of JSON. Arguments: paths, weeks, the folder to write to.
@@ -35,6 +36,10 @@ if (!existsSync(judgementFile)) {
   process.exit()
 }
 const judgement = JSON.parse(readFileSync(judgementFile, 'utf8')) as Judgement
+// What it took to make the input is not what the documents take.
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+collect()
 const began = cpu()
 const { dataOf, documentsForTools } = await import('../lib/report/documents.ts')
 const { renderHtml } = await import('../lib/report/report-html.ts')
@@ -43,15 +48,15 @@ const { summarise } = await import('../lib/report/summary/summary.ts')
 const { viewOf } = await import('../lib/report/report-view.ts')
 const summary = summarise({ ...input, judgement, checkpoint: null })
 const view = viewOf(summary)
-const beforeHtml = cpu()
-const html = renderHtml(view)
-const afterHtml = cpu()
+const afterView = cpu()
 const data = dataOf(summary, view)
 const beforePdf = cpu()
 const beganPdf = performance.now()
 const pdf = renderPdf(view, input.period.to, data)
 const afterPdf = cpu()
 const pdfElapsedSeconds = Math.round(performance.now() - beganPdf) / 1000
+const html = renderHtml(view)
+const afterHtml = cpu()
 const tools = documentsForTools(summary, view)
 const ended = cpu()
 writeFileSync(join(folder, 'report.html'), html)
@@ -60,11 +65,11 @@ const seconds = (from: number, to: number): number => Math.round(to - from) / 10
 console.log(
   JSON.stringify({
     documentSeconds: seconds(began, ended),
-    viewSeconds: seconds(began, beforeHtml),
-    htmlSeconds: seconds(beforeHtml, afterHtml),
-    dataSeconds: seconds(afterHtml, beforePdf),
+    viewSeconds: seconds(began, afterView),
+    dataSeconds: seconds(afterView, beforePdf),
     pdfSeconds: seconds(beforePdf, afterPdf),
-    toolsSeconds: seconds(afterPdf, ended),
+    htmlSeconds: seconds(afterPdf, afterHtml),
+    toolsSeconds: seconds(afterHtml, ended),
     toolsMegabytes: Math.round(tools.reduce((sum, { body }) => sum + body.length, 0) / 1e5) / 10,
     pdfElapsedSeconds,
     peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
