@@ -1,6 +1,7 @@
 /** The front page: how things stand, with the numbers of `ciphertrail status`. */
 import { pageOne } from '../../report/sections/page-one.ts'
 import { actionFacts, beganOf } from '../../report/sections/not-encrypted.ts'
+import { openUnseen } from '../../report/summary/episode-summary.ts'
 import type { StatusCluster } from '../../report/summary/status.ts'
 import type { Exposure } from '../../report/summary/path-summary.ts'
 import { pathKey } from '../../report/summary/path-summary.ts'
@@ -105,13 +106,10 @@ function unseenOpen(
   { summary, dates }: Wording,
   past: string | null,
 ): readonly (PathLink & { readonly note: string })[] {
-  const known = new Set(summary.notEncrypted.map(pathKey))
-  return summary.episodes.all
-    .filter((one) => one.episode.endedAt === null && !known.has(pathKey(one)))
-    .map((one) => ({
-      ...pathLink(one, 'unknown', past),
-      note: `was open when last seen: ${sinceWords(one.cluster, { ...one.episode, mayBeEarlier: false }, summary, dates)}`,
-    }))
+  return openUnseen(summary.episodes.all, summary.notEncrypted).map((one) => ({
+    ...pathLink(one, 'unknown', past),
+    note: `was open when last seen: ${sinceWords(one.cluster, { ...one.episode, mayBeEarlier: false }, summary, dates)}`,
+  }))
 }
 
 function clusterTable(clusters: readonly StatusCluster[], { dates, summary }: Wording): TableView {

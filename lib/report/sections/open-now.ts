@@ -3,6 +3,7 @@ import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
+import { openUnseen } from '../summary/episode-summary.ts'
 import { isWaived } from '../summary/figures.ts'
 import { pathKey } from '../summary/path-summary.ts'
 import type { Exposure, PathSummary } from '../summary/path-summary.ts'
@@ -141,22 +142,19 @@ function openRows({ summary }: Wording): readonly Row[] {
     ...beganOf(path),
     whatToDo,
   })
-  const seenKeys = new Set(seen.map(pathKey))
   return [
     ...actions.flatMap((action) =>
       action.paths.map((path) => rowOf(path, countWords(action.number), actionTitle(action))),
     ),
     ...seen.filter(isWaived).map((path) => rowOf(path, '–', 'accepted by a waiver')),
-    ...episodes.all
-      .filter((path) => path.episode.endedAt === null && !seenKeys.has(pathKey(path)))
-      .map((path) => ({
-        ...path.episode,
-        mayBeEarlier: false,
-        number: '–',
-        path,
-        state: null,
-        whatToDo: 'not seen in the period',
-      })),
+    ...openUnseen(episodes.all, notEncrypted).map((path) => ({
+      ...path.episode,
+      mayBeEarlier: false,
+      number: '–',
+      path,
+      state: null,
+      whatToDo: 'not seen in the period',
+    })),
   ]
 }
 

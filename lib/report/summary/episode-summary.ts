@@ -2,7 +2,7 @@
 import type { ClusterPast, PathEpisode } from '../../model/period.ts'
 import type { Episode } from '../../model/history.ts'
 import { byName, episodeAsOf, pathKey } from './path-summary.ts'
-import type { Named } from './path-summary.ts'
+import type { Exposure, Named } from './path-summary.ts'
 import { lengthOf } from '../../time/windows.ts'
 import { isBefore, median } from './sums.ts'
 
@@ -51,6 +51,15 @@ export function openEpisodes(episodes: Episodes['all']): ReadonlyMap<string, Epi
   return new Map(
     episodes.flatMap((one) => (one.episode.endedAt === null ? [[pathKey(one), one.episode] as const] : [])),
   )
+}
+
+/** Those that are open at the end of the period and whose path was not seen open in it: it was open when it was last seen. */
+export function openUnseen(
+  episodes: Episodes['all'],
+  exposures: readonly Pick<Exposure, 'cluster' | 'pathId' | 'isOpen'>[],
+): readonly EpisodeSummary[] {
+  const seen = new Set(exposures.filter(({ isOpen }) => isOpen).map(pathKey))
+  return episodes.filter((one) => one.episode.endedAt === null && !seen.has(pathKey(one)))
 }
 
 function summarise(cluster: string, { episode, ...path }: PathEpisode, { from, to }: Span): EpisodeSummary {

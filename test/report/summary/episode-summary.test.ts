@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Episode } from '../../../lib/model/history.ts'
-import { episodesOf } from '../../../lib/report/summary/episode-summary.ts'
+import { episodesOf, openUnseen } from '../../../lib/report/summary/episode-summary.ts'
 import type { Episodes } from '../../../lib/report/summary/episode-summary.ts'
 import { episode, workload } from '../../support/stored/report-input.ts'
 
@@ -67,5 +67,18 @@ test('an episode of unknown beginning did not begin in the period, as far as is 
       ['p0', false],
       ['p1', true],
     ],
+  )
+})
+
+test('what is open is unseen, unless its path was seen open in the period', () => {
+  const { all } = of(episode('a', at(1)), episode('b', at(2)), episode('c', at(3)), episode('d', at(4), at(5)))
+  const seen = [
+    { cluster: 'west', pathId: 'p0', isOpen: true },
+    { cluster: 'west', pathId: 'p1', isOpen: false },
+    { cluster: 'east', pathId: 'p2', isOpen: true },
+  ]
+  assert.deepEqual(
+    openUnseen(all, seen).map(({ pathId }) => pathId),
+    ['p1', 'p2'],
   )
 })
