@@ -78,25 +78,24 @@ const entry = z.strictObject({
     }),
 })
 
+/** Schema of a waiver as it is stored. */
+export const storedWaiver = z.object({
+  id: z.string(),
+  cluster: z.string().exactOptional(),
+  rules: z.array(z.string()).exactOptional(),
+  source: z.string().exactOptional(),
+  destination: z.string().exactOptional(),
+  port: z.int().exactOptional(),
+  owner: z.string(),
+  reason: z.string(),
+  compensatingControl: z.string(),
+  expires: z.iso.datetime(),
+})
+
 /** Schema of stored waivers. */
 const storedWaivers = z.object({
   format: z.literal('ciphertrail/waivers/1'),
-  waivers: z
-    .array(
-      z.object({
-        id: z.string(),
-        cluster: z.string().exactOptional(),
-        rules: z.array(z.string()).exactOptional(),
-        source: z.string().exactOptional(),
-        destination: z.string().exactOptional(),
-        port: z.int().exactOptional(),
-        owner: z.string(),
-        reason: z.string(),
-        compensatingControl: z.string(),
-        expires: z.iso.datetime(),
-      }),
-    )
-    .readonly(),
+  waivers: z.array(storedWaiver).readonly(),
 })
 
 /**

@@ -1,5 +1,6 @@
 /** What the API answers, as schemas: the OpenAPI document is made from them, and tests hold every answer to them. */
 import * as z from 'zod'
+import { storedWaiver } from '../../assess/judge/parse-waivers.ts'
 import { CAUSES, PATH_CLASSES, STATES } from '../../model/path.ts'
 import { PATH_CHANGE_KINDS } from '../../report/summary/change-summary.ts'
 import { FLOW_CHANGE_KINDS } from '../../report/summary/flow-changes.ts'
@@ -194,18 +195,7 @@ const report = z
   })
   .meta({ id: 'Report' })
 
-const waiver = z.strictObject({
-  id: z.string(),
-  cluster: z.string().exactOptional(),
-  rules: z.array(z.string()).exactOptional(),
-  source: z.string().exactOptional(),
-  destination: z.string().exactOptional(),
-  port: z.int().exactOptional(),
-  owner: z.string(),
-  reason: z.string(),
-  compensatingControl: z.string(),
-  expires: time,
-})
+const waiver = z.strictObject({ ...storedWaiver.shape, expires: time })
 
 /** A problem document. */
 export const problem = z
