@@ -16,7 +16,7 @@ import { packPage } from './pack-page.ts'
 import type { MakePage, PageDeps } from './page.ts'
 import { hrefOf, parametersOf, readPageQuery } from './page-query.ts'
 import { pathsPage } from './paths-page.ts'
-import { type ReadStatus, createHistoryReader } from './read-history.ts'
+import { ManyClustersError, type ReadStatus, createHistoryReader } from './read-history.ts'
 import { BusyError } from './read-limit.ts'
 import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } from './render.ts'
 import { reportsPage } from './reports-page.ts'
@@ -194,6 +194,10 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       const { pathname } = new URL(context.req.url)
       return messagePage(statusOf(thrown.kind), title, lines, { canSignOut, next: nextOf(thrown, pathname) })
     }
+    if (thrown instanceof ManyClustersError) {
+      const next = thrown.clusters.map((id) => ({ href: withCluster(context.req.url, id), title: id }))
+      return messagePage(200, 'Choose a cluster', [`${thrown.message}.`], { canSignOut, next })
+    }
     context.set('failure', thrown.message)
     if (thrown instanceof BusyError)
       return messagePage(
@@ -238,6 +242,13 @@ function problemWords({ kind, message }: ProblemError): readonly [string, readon
   if (kind === 'not-ready') return ['This is not there yet', [message]]
   if (kind === 'bad-parameter') return ['This address cannot be understood', [message]]
   return ['This cannot be shown now', [message]]
+}
+
+/** The same page, about one cluster. */
+function withCluster(url: string, id: string): string {
+  const { pathname, searchParams } = new URL(url)
+  searchParams.set('cluster', id)
+  return `${pathname}?${searchParams.toString()}`
 }
 
 function messagePage(

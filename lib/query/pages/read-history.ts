@@ -53,9 +53,20 @@ export type ReadStatus = (asked: {
 /** Which clusters a page is about, and up to when. */
 export type Looked = { readonly grant: Grant; readonly cluster: string | null; readonly at: Date }
 
+/** More clusters may be seen than a page is made of: whoever asks has to choose one of them. */
+export class ManyClustersError extends Error {
+  override readonly name = 'ManyClustersError'
+  /** Their ids. */
+  readonly clusters: readonly string[]
+  constructor(clusters: readonly string[]) {
+    super(`Cannot show ${clusters.length} clusters on one page: wanted at most ${MAX_CLUSTERS}`)
+    this.clusters = clusters
+  }
+}
+
 /**
- * Reads what pages show. Throws a `ProblemError` for a cluster that may not be seen or cannot be read and for more clusters than a page is made of, and a
- * `BusyError` where too much is read already.
+ * Reads what pages show. Throws a `ProblemError` for a cluster that may not be seen or cannot be read, a {@link ManyClustersError} for more clusters than a page
+ * is made of, and a `BusyError` where too much is read already.
  */
 export type HistoryReader = {
   /** The clusters that may be seen; those that are asked for. */
@@ -170,12 +181,7 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
 }
 
 async function readable(clusters: readonly Cluster[], objects: Objects): Promise<readonly Cluster[]> {
-  if (clusters.length > MAX_CLUSTERS)
-    throw new ProblemError(
-      'bad-parameter',
-      `Cannot show ${clusters.length} clusters on one page: wanted at most ${MAX_CLUSTERS}, name one by the parameter cluster, as in ?cluster=${clusters[0]?.id ?? 'prod'}`,
-      'cluster',
-    )
+  if (clusters.length > MAX_CLUSTERS) throw new ManyClustersError(clusters.map(({ id }) => id))
   for (const cluster of clusters) {
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) throw new ProblemError('unreadable', problem)
