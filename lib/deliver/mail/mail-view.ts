@@ -310,10 +310,10 @@ function trendLine({ notCompared }: News, { summary: { trend, clusters }, dates,
   const weeks = known.map(({ paths, expectedWindows, collectedWindows }) =>
     paths === null
       ? 'no data'
-      : `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}${collectedWindows < expectedWindows ? ` (${shareWords(collectedWindows / expectedWindows)} of windows collected)` : ''}`,
+      : `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}${collectedWindows < expectedWindows ? ` (${shareWords(collectedWindows / expectedWindows)} of windows)` : ''}`,
   )
   return [
-    `paths unencrypted at some time of a week, from ${dates.short(known[0]?.from ?? '')} on: ${inRuns(weeks).join(', then ')}.`,
+    `paths unencrypted at some time, weeks from ${dates.short(known[0]?.from ?? '')}: ${inRuns(weeks).join(', then ')}.`,
     ...(notCompared.length === 0
       ? []
       : [
@@ -330,5 +330,5 @@ function inRuns(words: readonly string[]): readonly string[] {
     if (last?.word === word) last.count += 1
     else runs.push({ word, count: 1 })
   }
-  return runs.map(({ word, count }) => (count === 1 ? word : `${word} in each of ${countWords(count)} weeks`))
+  return runs.map(({ word, count }) => (count === 1 ? word : `${word} for ${countWords(count)} weeks`))
 }
