@@ -43,7 +43,7 @@ describe('ciphertrail demo', () => {
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
     assert.match(
       readFileSync(join(folder, 'demo-output/report.html'), 'utf8'),
-      /Linkerd viz edges showed a tick at 2026-11-24T13:06:00Z\. In that window some traffic was not encrypted \(plaintext/,
+      /Linkerd viz edges showed a tick at Tue 24 Nov 13:06\. In that window some traffic was not encrypted \(plaintext/,
     )
     assert.equal(readFileSync(join(folder, 'demo-output/report.pdf')).subarray(0, 5).toString(), '%PDF-')
 
