@@ -545,7 +545,7 @@ test('a report is judged on the scope and the waivers in force, and a file that 
     [['inventory', 'in-use', true]],
   )
   const page = readFileSync(join(mesh.folder, 'judged/report.html'), 'utf8')
-  assert.match(page, /inventory, until 31 Jan 2027 00:00, owner warehouse: accepts/)
+  assert.match(page, /inventory, until Sun 31 Jan 2027 00:00, owner warehouse: accepts/)
 
   const wrong = file('wrong.yaml', 'inventory:\n  owner: warehouse\n')
   const ran = await mesh.run('waiver', 'set', wrong)
