@@ -18,6 +18,9 @@ export type KeepInstructions = {
   readonly signal?: AbortSignal
 }
 
+/** More than that fits into no upload to S3: see `uploadStream`. The rest of a pack is small beside its evidence. */
+const MOST_BYTES = 50e9
+
 /** What became of a pack. */
 export type KeptOutcome =
   | { readonly outcome: 'made'; readonly isNew: boolean; readonly size: number; readonly sha256: string }
@@ -67,7 +70,7 @@ export async function askedPacks(objects: Objects): Promise<string[]> {
 
 async function makeOnce(
   report: string,
-  { version, mostBytes, signal }: KeepInstructions,
+  { version, mostBytes = MOST_BYTES, signal }: KeepInstructions,
   objects: Objects,
 ): Promise<{ readonly size: number; readonly sha256: string }> {
   const record = await readReport(report, objects)
@@ -83,7 +86,7 @@ async function makeOnce(
           command,
           isPeriodOnly: false,
           version,
-          ...(mostBytes === undefined ? {} : { mostBytes }),
+          mostBytes,
         },
         () => sink,
         { objects, elsewhere: async () => undefined, ...(signal === undefined ? {} : { signal }) },

@@ -98,8 +98,11 @@ export async function writePack(
   return { size, sha256: digest.digest('hex'), members: all.length }
 }
 
-/** So many bytes of evidence may lie about before they are given back: Node by itself waits for about 64 MB, since it sees only small objects that hold them. */
-const MOST_LYING_ABOUT = 24e6
+/**
+ * So many bytes of evidence may lie about before they are given back: Node by itself waits for about 64 MB, since it sees only small objects that hold them. A
+ * store that is reached by HTTP leaves some copies of each.
+ */
+const MOST_LYING_ABOUT = 4e6
 
 /** Collects the evidence that was written already. */
 function writtenEvidence(): { readonly add: (bytes: number) => void } {
@@ -117,7 +120,7 @@ function writtenEvidence(): { readonly add: (bytes: number) => void } {
 }
 
 /** So much is read ahead of the writer, so that it does not wait for each answer of a store that is far away. */
-const AHEAD = { objects: 8, bytes: 16e6 }
+const AHEAD = { objects: 8, bytes: 4e6 }
 
 /** Reads evidence in the order in which it is written: each call gives the next one. */
 function readAhead(sources: readonly ObjectLeaf[], objects: Objects): () => Promise<Buffer> {

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream'
 import { type S3Client, S3ServiceException } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 
-/** S3 takes 10,000 parts: this is enough for 80 GB. */
-const PART_BYTES = 8 * 1024 * 1024
+/** The smallest part that S3 takes. It takes 10,000 of them, which is enough for 52 GB. */
+const PART_BYTES = 5 * 1024 * 1024
 
 /** Parts that are sent at once, each of which lies in memory. */
 const AT_ONCE = 2
