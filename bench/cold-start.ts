@@ -27,7 +27,12 @@ const EVENTS: Readonly<Record<string, unknown>> = {
     attempt: 1,
   }),
   query: requestOf('/health'),
+  // Whoever comes without a session gets the page that leads to the issuer: it loads what every page does.
+  'query (page)': requestOf('/'),
 }
+
+/** Not held against {@link WANTED}: people wait for a page once, and everything that one loads is loaded by it alone. */
+const UNBOUNDED = 'query (page)'
 
 /**
  * What the import and the first event of each packaged function cost, against a bare handler that does one S3 get; in CPU seconds of one core, the
@@ -48,6 +53,10 @@ export async function benchColdStart(args: readonly string[]): Promise<void> {
       CIPHERTRAIL_DELIVER_QUEUE: `${s3.url}/111122223333/deliver`,
       CIPHERTRAIL_PACK_QUEUE: `${s3.url}/111122223333/pack`,
       POWERTOOLS_METRICS_NAMESPACE: 'bench',
+      CIPHERTRAIL_API_ISSUER: s3.url,
+      CIPHERTRAIL_URL: s3.url,
+      CIPHERTRAIL_SIGN_IN_KEY: 'key',
+      CIPHERTRAIL_SIGN_IN_CLIENT: 'bench',
     })
     const objects = openStore(STORE)
     await addCluster({ id: 'shop', agent: true }, { now: NOW, by: 'bench' }, { objects })
@@ -72,7 +81,7 @@ export async function benchColdStart(args: readonly string[]): Promise<void> {
       { name: 'bare S3 get', path: bare, event: { bucket: 'derived', key: 'registry/clusters.json' } as unknown },
     ]
     for (const [name, event] of Object.entries(EVENTS)) {
-      const own = unpackFunction(name)
+      const own = unpackFunction(name.replace(/ .*/, ''))
       unpacked.push(own)
       cases.push({ name, path: join(own, 'index.mjs'), event })
     }
@@ -84,7 +93,7 @@ export async function benchColdStart(args: readonly string[]): Promise<void> {
     const yardstick = cpu('bare S3 get')
     for (const { name } of cases) {
       const ratio = cpu(name) / yardstick
-      const mark = ratio > WANTED ? `  wanted at most ${WANTED}` : ''
+      const mark = ratio > WANTED && name !== UNBOUNDED ? `  wanted at most ${WANTED}` : ''
       console.log(`cold start  ${name.padEnd(12)} ${cpu(name).toFixed(3)} s of CPU, ${ratio.toFixed(2)} x${mark}`)
     }
   } finally {
