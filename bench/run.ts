@@ -4,6 +4,7 @@
  */
 import { benchCollecting } from './collecting.ts'
 import { benchColdStart } from './cold-start.ts'
+import { benchFleet } from './fleet.ts'
 import { benchHistory } from './history.ts'
 import { benchPacking } from './packing.ts'
 import { benchQuerying } from './querying.ts'
@@ -19,6 +20,7 @@ const scenarios = new Map(
     sealing: benchSealing,
     querying: benchQuerying,
     history: benchHistory,
+    fleet: benchFleet,
     report: benchReport,
     'cold-start': benchColdStart,
   }),

@@ -1,0 +1,55 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { directoryObjects } from '../lib/store/objects/directory.ts'
+import { type Extent, writeSyntheticStore } from './synthetic-store.ts'
+
+/** Megabytes that the tables of a year of 100 clusters of 500 paths may take. */
+const WANTED_MEGABYTES = 60
+const WANTED_CLUSTER_DAYS = 100 * 365
+
+/**
+ * What a fleet's history takes, and what the common question costs: beside DuckDB asking the same of the same table, and beside the same question to a tenth of
+ * the clusters. `--store` is a folder that is made if it is not there and kept: a year of 100 clusters takes an hour to make, `npm run bench -- fleet
+ * --clusters 100 --days 365 --store /var/tmp/fleet`.
+ */
+export async function benchFleet(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      clusters: { type: 'string', default: '10' },
+      days: { type: 'string', default: '30' },
+      paths: { type: 'string', default: '500' },
+      store: { type: 'string' },
+    },
+  })
+  const extent: Extent = { clusters: Number(values.clusters), days: Number(values.days), paths: Number(values.paths) }
+  const folder = values.store ?? mkdtempSync(join(tmpdir(), 'ciphertrail-bench-'))
+  try {
+    if (!existsSync(join(folder, 'registry'))) await writeSyntheticStore(extent, directoryObjects(folder))
+    const sizes = ['timeline', 'coverage', 'not-encrypted'].map(
+      (table) => [table, bytesIn(join(folder, table))] as const,
+    )
+    const total = sizes.reduce((sum, [, bytes]) => sum + bytes, 0) / 1e6
+    const ofYear = (total * WANTED_CLUSTER_DAYS) / (extent.clusters * extent.days)
+    console.log(
+      `fleet: ${sizes.map(([table, bytes]) => `${table} ${(bytes / 1e6).toFixed(1)} MB`).join(', ')}; ${ofYear.toFixed(1)} MB for a year of 100 clusters (wanted ${WANTED_MEGABYTES})`,
+    )
+    if (ofYear > WANTED_MEGABYTES) process.exitCode = 1
+    const asks = fork(new URL('fleet-questions.ts', import.meta.url), [folder, JSON.stringify(extent)])
+    const [code] = (await once(asks, 'exit')) as [number]
+    if (code !== 0) process.exitCode = 1
+  } finally {
+    if (values.store === undefined) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function bytesIn(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
+    (sum, entry) => sum + (entry.isFile() ? statSync(join(entry.parentPath, entry.name)).size : 0),
+    0,
+  )
+}
