@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { lstatSync } from 'node:fs'
 import type { Dirent } from 'node:fs'
 import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -258,8 +259,14 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     async tag(key) {
       checkKey(key)
       return failing(`read "${key}" from`, async () => {
-        const stat = await lstat(join(root, key), { bigint: true }).catch(ignoreAbsent)
-        return stat === undefined ? null : [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join('.')
+        try {
+          // At once: a question of a fleet looks at a hundred files, and to wait for another thread takes ten times as long as to look.
+          const stat = lstatSync(join(root, key), { bigint: true })
+          return [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join('.')
+        } catch (error) {
+          if (isAbsent(error)) return null
+          throw error
+        }
       })
     },
 
