@@ -1,4 +1,4 @@
-"""Runs queries by Spark, for history-sql.test.ts: {"tables": {name: folder}, "queries": [...]} on standard input, their rows as JSON on standard output."""
+"""Runs queries by Spark, for history-sql.test.ts: {"tables": {name: folder}, "queries": [...], "settings": {name: value}} on standard input, their rows as JSON on standard output."""
 
 import json
 import sys
@@ -7,8 +7,11 @@ from datetime import datetime
 from pyspark.sql import SparkSession
 
 asked = json.load(sys.stdin)
+builder = SparkSession.builder.master("local[1]")
+for name, value in asked["settings"].items():
+    builder = builder.config(name, value)
 spark = (
-    SparkSession.builder.master("local[1]")
+    builder
     .config("spark.sql.session.timeZone", "UTC")
     .config("spark.ui.enabled", "false")
     .config("spark.sql.shuffle.partitions", "1")
