@@ -1,7 +1,8 @@
 import { printable } from '../lib/text/printable.ts'
 import type { ReportPeriod } from '../lib/report/report-input.ts'
 import { datesOf } from '../lib/time/dates.ts'
-import { checkedZone, lastWeek, weekPeriod } from '../lib/time/week.ts'
+import { PERIOD_FORMS, parsePeriod } from '../lib/time/period-text.ts'
+import { type WeekPeriod, checkedZone, lastWeek, weekPeriod } from '../lib/time/week.ts'
 import { toSeconds } from '../lib/time/windows.ts'
 import { UsageError } from './console.ts'
 import { readTime } from './option-values.ts'
@@ -19,7 +20,39 @@ export type PeriodOptions = {
 export const WEEK_HELP = 'an ISO week, such as 2026-W47; default: the last one that is over'
 
 /** The words of --period in the help. */
-export const PERIOD_HELP = 'an ISO week, or two times with a slash between them: 2026-11-01/2026-12-01'
+export const PERIOD_HELP =
+  'a week 2026-W47, a month 2026-11, a quarter 2026-Q4, a day 2026-11-24, or two times with a slash between them: 2026-11-01/2026-12-01'
+
+/**
+ * Reads what `--period` says in one word, or `--from` and `--to`; in UTC. What is not given is undefined. Throws UsageError.
+ *
+ * @param verb what the command does with the period: `show paths`
+ */
+export function readSpanOptions(
+  { period, from, to }: Pick<PeriodOptions, 'period' | 'from' | 'to'>,
+  verb: string,
+): { readonly from: string | undefined; readonly to: string | undefined } {
+  if (period !== undefined) {
+    if (from !== undefined || to !== undefined)
+      throw new UsageError('Cannot use --period together with --from or --to: give one of them')
+    return wholePeriod(period, 'UTC')
+  }
+  const span = {
+    from: from === undefined ? undefined : readTime('--from', from),
+    to: to === undefined ? undefined : readTime('--to', to),
+  }
+  if (span.from !== undefined && span.to !== undefined && toSeconds(span.from) >= toSeconds(span.to))
+    throw new UsageError(`Cannot ${verb} from ${span.from} to ${span.to}: wanted --from before --to`)
+  return span
+}
+
+function wholePeriod(period: string, timeZone: string): WeekPeriod {
+  try {
+    return parsePeriod(period, timeZone)
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
+  }
+}
 
 /**
  * Reads the period of a command; without one it is the last week that is over. Throws UsageError.
@@ -60,11 +93,12 @@ function unfolded({ period, ...options }: PeriodOptions, verb: string): Omit<Per
   if (options.week !== undefined || options.from !== undefined || options.to !== undefined)
     throw new UsageError('Cannot use --period together with --week, --from or --to: give one of them')
   const [from = '', to, ...more] = period.split('/')
+  // Of the calendar, as `diff` takes them.
+  if (/^\d{4}-(Q\d|\d\d(-\d\d)?)$/.test(period))
+    return { ...options, ...wholePeriod(period, options.timeZone ?? 'UTC') }
   if (to === undefined) return { ...options, week: from }
   if (more.length > 0)
-    throw new UsageError(
-      `Cannot ${verb} over --period "${printable(period)}": wanted an ISO week, such as 2026-W47, or two times, such as 2026-11-01/2026-12-01`,
-    )
+    throw new UsageError(`Cannot ${verb} over --period "${printable(period)}": wanted ${PERIOD_FORMS}`)
   return { ...options, from, to }
 }
 

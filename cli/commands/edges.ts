@@ -39,8 +39,9 @@ export function addEdges(program: Command, console: Console): void {
       'Shows the paths of one window, one row per source, destination and port, worst reading first to none: a row is what both sides saw.',
     )
     .argument(
-      '<kind>',
+      '[kind]',
       'kind of either end: deployment, statefulset, daemonset, cronjob, job, pod, external, unmeshed, ... or all',
+      'all',
     )
     .option('-n, --namespace <ns>', 'namespace of either end')
     .option('-A, --all-namespaces', 'all namespaces (the default)')
@@ -56,7 +57,7 @@ export function addEdges(program: Command, console: Console): void {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail edges deployment\n  ciphertrail edges all -n shop -o wide --at 2026-11-24T12:30:00Z\n  ciphertrail edges deploy -o linkerd --json\n  linkerd viz edges deploy -A -o json | ciphertrail edges deploy --against -\n  ciphertrail edges deploy --at 2026-11-24T12:30:00Z --against stored',
+      '\nExamples:\n  ciphertrail edges deployment\n  ciphertrail edges --at 2026-11-24T12:30:00Z\n  ciphertrail edges all -n shop -o wide --at 2026-11-24T12:30:00Z\n  ciphertrail edges deploy -o linkerd --json\n  linkerd viz edges deploy -A -o json | ciphertrail edges deploy --against -\n  ciphertrail edges deploy --at 2026-11-24T12:30:00Z --against stored',
     )
     .action(async (kindText: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<EdgesOptions>()

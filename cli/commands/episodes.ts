@@ -10,12 +10,14 @@ import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
+import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
 import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 
 type EpisodesOptions = {
   readonly cluster?: string[]
   readonly namespace?: string
   readonly open?: boolean
+  readonly period?: string
   readonly from?: string
   readonly to?: string
   readonly now?: string
@@ -37,19 +39,20 @@ export function addEpisodes(program: Command, console: Console): void {
     .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
     .option('-n, --namespace <ns>', 'namespace of either end')
     .option('--open', 'only those that are open')
+    .option('--period <period>', PERIOD_HELP)
     .option('--from <time>', 'only those that were open after this time')
     .option('--to <time>', '... and that began before this one, as they stood then')
     .option('--now <time>', 'take this for the present: for replays')
     .option('--json', 'one JSON object a line')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail episodes\n  ciphertrail episodes --open -n shop\n  ciphertrail episodes --from 2026-11-01 --to 2026-12-01 --json',
+      '\nExamples:\n  ciphertrail episodes\n  ciphertrail episodes --open -n shop\n  ciphertrail episodes --period 2026-Q4\n  ciphertrail episodes --from 2026-11-01 --to 2026-12-01 --json',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<EpisodesOptions>()
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
-      const from = options.from === undefined ? EVER : readTime('--from', options.from)
-      const to = options.to === undefined ? settledBefore(now) : readTime('--to', options.to)
+      const given = readSpanOptions(options, 'show episodes')
+      const { from = EVER, to = settledBefore(now) } = given
       if (toSeconds(from) >= toSeconds(to))
         throw new UsageError(`Cannot show episodes from ${from} to ${to}: wanted --from before --to`)
       const objects = openStore(options, console)
@@ -70,8 +73,8 @@ export function addEpisodes(program: Command, console: Console): void {
         found.push(...rows)
         // Before the first window nothing was expected; what is asked for begins with that where nobody says otherwise, and ends with the last one.
         const lack = notKnown(answer, {
-          from: options.from ?? answer.expectedFrom ?? EVER,
-          to: options.to === undefined ? (answer.collectedUntil ?? to) : to,
+          from: given.from ?? answer.expectedFrom ?? EVER,
+          to: given.to === undefined ? (answer.collectedUntil ?? to) : to,
         })
         if (lack === null) continue
         console.err(

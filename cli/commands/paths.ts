@@ -8,7 +8,7 @@ import { declaredSettings } from '../../lib/store/registry/declarations.ts'
 import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { endName, waivedRows } from '../../lib/assess/judge/waived.ts'
-import { timeOf, toSeconds } from '../../lib/time/windows.ts'
+import { timeOf } from '../../lib/time/windows.ts'
 import type { PathRow, TimelineMonth } from '../../lib/model/history.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
@@ -23,18 +23,20 @@ import {
 } from '../../lib/history/rows/path-history.ts'
 import { readPresent } from '../../lib/history/period.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
-import { type Console, FailedError, UsageError } from '../console.ts'
+import { type Console, FailedError } from '../console.ts'
 import { pathJson, toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
 import { type Column, tableLines } from '../terminal-table.ts'
 import { collectValues, parseState, readTime } from '../option-values.ts'
 import { pathLines } from '../path-table.ts'
+import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
 
 /** The options of `paths`. */
 type PathsOptions = {
   readonly cluster?: string[]
   readonly namespace?: string
   readonly state?: string
+  readonly period?: string
   readonly from?: string
   readonly to?: string
   readonly now?: string
@@ -52,11 +54,12 @@ export function addPaths(program: Command, console: Console): void {
     .command('paths')
     .summary('each path: what it is now, since when, and which action ends what is not encrypted')
     .description(
-      'Shows each path once, what asks for attention first: its state at the end, since when it is not encrypted, its latest windows, and the number of the action that ends it (ciphertrail status, report). Without --from and --to that is the last seven days. With --history it shows one row for each interval of equal state, reason, cause and enforcement; --json gives those, too.',
+      'Shows each path once, what asks for attention first: its state at the end, since when it is not encrypted, its latest windows, and the number of the action that ends it (ciphertrail status, report). Without a period that is the last seven days. With --history it shows one row for each interval of equal state, reason, cause and enforcement; --json gives those, too.',
     )
     .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
     .option('-n, --namespace <ns>', 'namespace of either end')
     .option('--state <state>', 'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed)')
+    .option('--period <period>', PERIOD_HELP)
     .option('--from <time>', 'only windows that end after this time')
     .option('--to <time>', 'only windows that end at this time or before')
     .option('--history', 'one row for each interval, over all that is kept')
@@ -64,15 +67,12 @@ export function addPaths(program: Command, console: Console): void {
     .option('--json', 'one JSON object a line')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail paths\n  ciphertrail paths --state not-encrypted --history\n  ciphertrail paths -n shop --from 2026-11-01T00:00:00Z --json',
+      '\nExamples:\n  ciphertrail paths\n  ciphertrail paths --state not-encrypted --history\n  ciphertrail paths --state not-encrypted --period 2026-Q4 --history\n  ciphertrail paths -n shop --from 2026-11-01T00:00:00Z --json',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<PathsOptions>()
       const state = options.state === undefined ? undefined : parseState(options.state)
-      const from = options.from === undefined ? undefined : readTime('--from', options.from)
-      const to = options.to === undefined ? undefined : readTime('--to', options.to)
-      if (from !== undefined && to !== undefined && toSeconds(from) >= toSeconds(to))
-        throw new UsageError(`Cannot show paths from ${from} to ${to}: wanted --from before --to`)
+      const { from, to } = readSpanOptions(options, 'show paths')
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)

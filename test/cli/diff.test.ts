@@ -98,3 +98,17 @@ for (const [args, said] of [
     assert.deepEqual([code, stdout, linesOf(stderr).length], [2, '', 1])
     assert.match(stderr, said)
   })
+
+test('episodes and paths of a day are those from its begin to its end', async () => {
+  for (const command of ['episodes', 'paths']) {
+    const asked = async (...args: string[]) => {
+      const { code, stdout } = await run([command, ...args, '--now', NOW, '--json', '--store', folder], { folder })
+      return { code, rows: parseNdjson(stdout) }
+    }
+    const day = await asked('--period', '2026-11-24')
+    assert.ok(day.rows.length > 0)
+    assert.deepEqual(day, await asked('--from', '2026-11-24', '--to', '2026-11-25'))
+    assert.deepEqual((await asked('--period', '2026-Q4')).rows.length, day.rows.length)
+    assert.deepEqual((await asked('--period', '2026-Q3')).rows, [])
+  }
+})

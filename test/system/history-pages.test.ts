@@ -17,6 +17,14 @@ import { ASKED_AT, HOSTILE } from '../support/stored/asked-store.ts'
 
 const PLACES = ['/', '/clusters', '/paths', '/workloads', '/flow', '/changes', '/reports', '/log']
 
+/** Two periods and two times that are compared: what differs is drawn, and stands in tables. */
+const COMPARED = [
+  '/changes?from=2026-Q3&to=2026-Q4',
+  '/changes?from=2026-11-24T12:00:00Z/2026-11-24T12:05:00Z&to=2026-11-24T12:05:00Z/2026-11-24T12:20:00Z',
+  '/flow?before=2026-09-18T12:00:00Z&at=2026-10-27T12:00:00Z',
+  '/flow?before=2026-11-24T12:06:00Z',
+]
+
 const ended: (() => Promise<void> | void)[] = []
 const suite = { after: (end: () => Promise<void> | void) => void ended.push(end) }
 
@@ -97,6 +105,7 @@ for (const colorScheme of ['light', 'dark'] as const)
       const { page, complaints, context } = await signedIn(site, { colorScheme })
       for (const path of [
         ...PLACES,
+        ...COMPARED,
         await lifeLineOf(site),
         '/?at=2026-11-24T12:10:00Z',
         '/paths?class=all&state=encrypted',
@@ -122,7 +131,7 @@ test('no page scrolls sideways, from 360 pixels on', async () => {
   for (const width of [360, 800, 1280])
     for (const site of [months, small]) {
       const { page, context } = await signedIn(site, { viewport: { width, height: 800 } })
-      for (const path of [...PLACES, await lifeLineOf(site)]) {
+      for (const path of [...PLACES, ...COMPARED, await lifeLineOf(site)]) {
         await page.goto(new URL(path, site.url).href)
         assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, `${path} at ${width}`)
       }
@@ -158,6 +167,29 @@ test('filters work as a form without JavaScript, and stand in the address', asyn
   await context.close()
 })
 
+test('two periods and two times are compared by links and forms, without JavaScript', async () => {
+  const { page, complaints, context } = await signedIn(months, { javaScriptEnabled: false })
+  await page.click('main >> text=What changed since the period before')
+  await page.click('summary')
+  await page.fill('input[name=from]', '2026-Q3')
+  await page.fill('input[name=to]', '2026-Q4')
+  await page.click('.filters button')
+  assert.match((await page.textContent('main')) ?? '', /2 new, 0 reopened, 2 still open, 2 fixed/)
+  await page.click('text=2 fixed')
+  assert.equal(await page.locator('main table tbody tr').count(), 2)
+  await page.click('nav >> text=Data flow')
+  await page.click('text=4 weeks before')
+  const drawn = (await page.textContent('.drawing svg')) ?? ''
+  assert.match(drawn, /● → ▲ 8080/)
+  assert.match(drawn, /new △ 5432/)
+  assert.match(
+    (await page.textContent('main table')) ?? '',
+    /warehouse\/orders → statefulset warehouse\/inventory:8080/,
+  )
+  assert.deepEqual(complaints, [])
+  await context.close()
+})
+
 test('everything can be reached by keyboard, the content first', async () => {
   const { page, context } = await signedIn(months)
   await page.goto(months.url)
@@ -171,7 +203,7 @@ test('everything can be reached by keyboard, the content first', async () => {
 
 test('what is synthetic says so on every page and on paper', async () => {
   const { page, context } = await signedIn(months)
-  for (const path of [...PLACES, await lifeLineOf(months)]) {
+  for (const path of [...PLACES, ...COMPARED, await lifeLineOf(months)]) {
     await page.goto(new URL(path, months.url).href)
     await page.emulateMedia({ media: path === '/' ? 'print' : 'screen' })
     assert.ok((await page.locator('.replay').first().textContent())?.includes(SYNTHETIC_WORDS), path)
