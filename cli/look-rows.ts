@@ -42,14 +42,14 @@ export function byClass(
 
 /** `Beside them 55 paths of Linkerd's own, 2 not encrypted: not judged.` */
 export function othersText({ class: of, paths }: OtherPaths): string {
-  const { notEncrypted } = countsOf(paths)
+  const { notEncrypted } = countLook(paths)
   return `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${notEncrypted} not encrypted: not judged.`
 }
 
 /** Counts the paths of a look. */
-export function countsOf(paths: readonly PathWindow[]): LookCounts {
+export function countLook(paths: readonly PathWindow[]): LookCounts {
   const refused = paths.filter(({ outcome }) => outcome === 'refused').length
-  const exempt = paths.filter(isExempt).length
+  const exempt = paths.filter(isExemptRow).length
   const allowed = paths.filter(({ outcome }) => outcome === 'allowed')
   return {
     paths: paths.length - refused - exempt,
@@ -77,7 +77,7 @@ export function shareOf({ coverage }: Pick<WindowResult, 'coverage'>): LookShare
 
 /** The verdict of a look in one sentence, with the share that it rests on: never better than what was seen. */
 export function verdictLine(result: Pick<WindowResult, 'paths' | 'coverage' | 'window' | 'workloads'>): string {
-  const counts = countsOf(result.paths)
+  const counts = countLook(result.paths)
   const { ratio } = shareOf(result)
   const last = `in the last ${lengthWords(result)}`
   const seen =
@@ -131,7 +131,7 @@ function rankOf({ state, outcome }: PathWindow): number {
 }
 
 /** Whether a path is listed and not judged, as of probes. */
-export function isExempt({ state, outcome }: PathWindow): boolean {
+export function isExemptRow({ state, outcome }: PathWindow): boolean {
   return state === 'exempt' && outcome === 'allowed'
 }
 

@@ -109,7 +109,7 @@ export async function chosenClusters(objects: Objects, ids: readonly string[] | 
 }
 
 /** Says of clusters that are replays what they show, each sentence once: also beside JSON, since it goes to standard error. */
-export function tellReplays(clusters: readonly Cluster[], err: Console['err']): void {
+export function printReplays(clusters: readonly Cluster[], err: Console['err']): void {
   for (const sentence of new Set(clusters.flatMap(({ replay }) => replay ?? []))) err(printable(sentence))
 }
 

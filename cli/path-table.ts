@@ -12,10 +12,10 @@ import { CLASS_WORDS, countWords, plural } from '../lib/report/words/vocabulary.
 import { shareWords } from '../lib/text/share-words.ts'
 import { datesOf } from '../lib/time/dates.ts'
 import type { Console } from './console.ts'
-import { type Column, tableLines, tableWidth } from './terminal-table.ts'
+import { type TerminalColumn, tableLines, tableWidth } from './terminal-table.ts'
 
 /** Which paths are wanted; absent: all. */
-export type WantedPaths = {
+export type PathFilter = {
   readonly namespace?: string | undefined
   readonly state?: State | 'not-encrypted' | undefined
 }
@@ -33,7 +33,7 @@ type Row = {
 }
 
 /** Lines of a table for each class, applications first. */
-export function pathLines(summary: Summary, wanted: WantedPaths, console: Pick<Console, 'colors' | 'width'>): string[] {
+export function pathLines(summary: Summary, wanted: PathFilter, console: Pick<Console, 'colors' | 'width'>): string[] {
   const width = tableWidth(console)
   const exposures = new Map(
     [...summary.notEncrypted, ...summary.others.flatMap(({ notEncrypted }) => notEncrypted)].map((path) => [
@@ -72,7 +72,7 @@ export function pathLines(summary: Summary, wanted: WantedPaths, console: Pick<C
   ]
 }
 
-function isWanted(row: Row, { namespace, state }: WantedPaths): boolean {
+function isWanted(row: Row, { namespace, state }: PathFilter): boolean {
   const { path, exposure, open } = row
   if (namespace !== undefined && ![path.source, path.destination].some((end) => end.namespace === namespace))
     return false
@@ -102,7 +102,7 @@ function byAttention(a: Row, b: Row): number {
   return rank(a) - rank(b) || (a.action ?? 0) - (b.action ?? 0) || byName(a.path, b.path)
 }
 
-function columns(summary: Summary, colors: Console['colors']): Column<Row>[] {
+function columns(summary: Summary, colors: Console['colors']): TerminalColumn<Row>[] {
   const dates = datesOf(summary.period)
   return [
     ...(summary.clusters.length > 1

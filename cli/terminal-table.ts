@@ -2,7 +2,7 @@ import Table from 'cli-table3'
 import { printable } from '../lib/text/printable.ts'
 
 /** One column of a table for people: a heading and what stands under it. */
-export type Column<T> = {
+export type TerminalColumn<T> = {
   readonly heading: string
   readonly text: (row: T) => string
   readonly color?: (text: string, row: T) => string
@@ -32,7 +32,7 @@ const GAP = '  '
  */
 export function tableLines<T>(
   rows: readonly T[],
-  columns: readonly Column<T>[],
+  columns: readonly TerminalColumn<T>[],
   width: number | null = null,
 ): string[] {
   const folds = width === null ? [columns] : foldedColumns(rows, columns, width)
@@ -46,7 +46,8 @@ export function tableLines<T>(
   const [first = []] = all
   return first.flatMap((_, index) => {
     const row = rows[index - 1]
-    const isTold = (some: readonly Column<T>[]) => row === undefined || some.some(({ text }) => !NOTHING.has(text(row)))
+    const isTold = (some: readonly TerminalColumn<T>[]) =>
+      row === undefined || some.some(({ text }) => !NOTHING.has(text(row)))
     const last = folds.findLastIndex(isTold)
     return all.slice(0, Math.max(0, last) + 1).flatMap((lines) => lines[index] ?? [])
   })
@@ -71,16 +72,20 @@ export function wrapped(sentence: string, width: number): string[] {
 const NOTHING: ReadonlySet<string> = new Set(['', '-'])
 
 /** The columns of each line of a row, the main ones first: all in one where they fit. */
-function foldedColumns<T>(rows: readonly T[], columns: readonly Column<T>[], width: number): Column<T>[][] {
-  const widthOf = ({ heading, text }: Column<T>): number =>
+function foldedColumns<T>(
+  rows: readonly T[],
+  columns: readonly TerminalColumn<T>[],
+  width: number,
+): TerminalColumn<T>[][] {
+  const widthOf = ({ heading, text }: TerminalColumn<T>): number =>
     rows.reduce((most, row) => Math.max(most, (printable(text(row)).match(/./gu) ?? []).length), heading.length)
   const widths = new Map(columns.map((column) => [column, widthOf(column)]))
-  const lengthOf = (some: readonly Column<T>[]): number =>
+  const lengthOf = (some: readonly TerminalColumn<T>[]): number =>
     some.reduce((sum, column) => sum + (widths.get(column) ?? 0), (some.length - 1) * GAP.length)
   if (lengthOf(columns) <= width) return [[...columns]]
-  const packed = (some: readonly Column<T>[], begun: Column<T>[][] = []): Column<T>[][] => {
+  const packed = (some: readonly TerminalColumn<T>[], begun: TerminalColumn<T>[][] = []): TerminalColumn<T>[][] => {
     const lines = [...begun]
-    let line: Column<T>[] = []
+    let line: TerminalColumn<T>[] = []
     for (const column of some) {
       const indent = lines.length <= 1 ? 0 : GAP.length
       if (line.length === 0 || indent + lengthOf([...line, column]) > width) {
@@ -99,7 +104,7 @@ function foldedColumns<T>(rows: readonly T[], columns: readonly Column<T>[], wid
 }
 
 /** The headings and each row, each one line. */
-function linesOf<T>(rows: readonly T[], columns: readonly Column<T>[]): string[] {
+function linesOf<T>(rows: readonly T[], columns: readonly TerminalColumn<T>[]): string[] {
   const none = {
     top: '',
     'top-mid': '',

@@ -7,7 +7,7 @@ import { printable } from '../lib/text/printable.ts'
 import { type Console, UsageError } from './console.ts'
 
 /** The options that say which time-stamping authority is asked. */
-export type TimestampOptions = {
+export type TsaOptions = {
   readonly tsa?: string
   readonly tsaCa?: string
   readonly tsaPolicy?: string
@@ -28,7 +28,7 @@ export function addTimestampOptions(command: Command): Command {
 
 /** The authority that is asked; null if none is named. Throws UsageError. */
 export async function openTimestamping(
-  { tsa, tsaCa, tsaPolicy, tsaHttp }: TimestampOptions,
+  { tsa, tsaCa, tsaPolicy, tsaHttp }: TsaOptions,
   { config }: Console,
 ): Promise<Timestamping | null> {
   const url = tsa ?? config.tsa

@@ -5,8 +5,8 @@
 import { readConfig } from '../lib/config.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
 import { retryThrottled } from '../lib/deliver/send/throttling.ts'
-import { deliverAsked } from '../lib/jobs/deliver-mails.ts'
-import { askedMailSchema } from '../lib/jobs/due-mails.ts'
+import { deliverRequested } from '../lib/jobs/mail/deliver-mails.ts'
+import { mailRequestSchema } from '../lib/jobs/mail/due-mails.ts'
 import { onQueue } from './lambda.ts'
 
 /** With less time left than this nothing is started: longer than one message takes at most. */
@@ -17,14 +17,14 @@ const BEGIN_MS = MIN_MS + 15_000
 
 const mail = mailOnAws(readConfig())
 
-export const handler = onQueue(askedMailSchema, async (message, { objects, version }, leftMs) => {
+export const handler = onQueue(mailRequestSchema, async (message, { objects, version }, leftMs) => {
   if (mail === null) {
     const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter mail-from'
     return { logFields: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
   const { send, ...from } = retryThrottled(mail, { mayWait: (ms) => leftMs() - ms > MIN_MS })
   const now = () => new Date()
-  const asked = await deliverAsked(
+  const asked = await deliverRequested(
     message,
     { at: now(), version, ...from },
     { objects, send, now, isOver: () => leftMs() < BEGIN_MS },

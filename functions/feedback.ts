@@ -3,7 +3,7 @@
  * nothing.
  */
 import * as z from 'zod'
-import { takeFeedback } from '../lib/jobs/record-feedback.ts'
+import { takeFeedback } from '../lib/jobs/mail/record-feedback.ts'
 import { onQueue } from './lambda.ts'
 
 // Accepts any message: an unusable one is logged and not retried.

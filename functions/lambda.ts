@@ -31,7 +31,7 @@ export type Container = {
 }
 
 /** The outcome of an event: fields of its log line, and counts that CloudWatch sums over all containers. */
-export type Outcome = {
+export type RunOutcome = {
   readonly logFields: Readonly<Record<string, unknown>>
   readonly counts?: Readonly<Record<string, number>>
   /** The error that stopped it: the event counts as failed, and its progress is still logged. */
@@ -98,7 +98,7 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
 const scheduleSchema = z.object({ time: z.iso.datetime() })
 
 /** A function started by a schedule. `now` is the scheduled time, so that a second delivery does the same again; `leftMs` returns the time left. */
-export function onSchedule(run: (now: Date, container: Container, leftMs: () => number) => Promise<Outcome>) {
+export function onSchedule(run: (now: Date, container: Container, leftMs: () => number) => Promise<RunOutcome>) {
   return bounded(async (event, context) => {
     const { time } = parsed(scheduleSchema, event)
     ended(await run(new Date(time), container, leftMsOf(context)))
@@ -121,7 +121,7 @@ const batchSchema = z.object({
  */
 export function onQueue<T>(
   schema: z.ZodType<T>,
-  run: (message: T, container: Container, leftMs: () => number, isAgain: boolean) => Promise<Outcome>,
+  run: (message: T, container: Container, leftMs: () => number, isAgain: boolean) => Promise<RunOutcome>,
 ) {
   return bounded(async (event, context): Promise<SQSBatchResponse> => {
     const inTime = timed(context)
@@ -279,7 +279,7 @@ export function logLine(what: string, logFields: Readonly<Record<string, unknown
 }
 
 /** Logs an outcome. Throws the error that stopped it. */
-function ended({ logFields, counts = {}, error = null }: Outcome): void {
+function ended({ logFields, counts = {}, error = null }: RunOutcome): void {
   logger.info('done', logFields)
   for (const [name, count] of Object.entries(counts)) metrics.addMetric(name, MetricUnit.Count, count)
   if (error !== null) throw error

@@ -1,6 +1,6 @@
 /** Finds the due windows and mails and requests each with one message. Started every few minutes; if nothing is due, sends nothing. */
 import { SQSClient, SendMessageBatchCommand } from '@aws-sdk/client-sqs'
-import { mailsDue } from '../lib/jobs/due-mails.ts'
+import { mailsDue } from '../lib/jobs/mail/due-mails.ts'
 import { plan } from '../lib/jobs/plan-collection.ts'
 import { readConfig } from '../lib/config.ts'
 import { onSchedule, setting } from './lambda.ts'

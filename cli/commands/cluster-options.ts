@@ -43,7 +43,7 @@ export type AddClusterOptions = {
 }
 
 /** Where a registration leads, and with what credentials, for people. */
-export function wayText(cluster: Cluster): string {
+export function connectionText(cluster: Cluster): string {
   const { kubeconfig, context, eks, apiServer, agent, prometheusUrl, prometheusAuth, noPrometheus } = cluster
   const server =
     apiServer === undefined

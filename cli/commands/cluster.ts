@@ -4,7 +4,7 @@ import { checkCluster } from '../../lib/collect/cluster/check-cluster.ts'
 import type { ClusterCheck } from '../../lib/collect/cluster/check-cluster.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { type Trust, wayOf } from '../../lib/store/registry/trust.ts'
+import { type Trust, connectionHash } from '../../lib/store/registry/trust.ts'
 import { ClusterOptionError } from '../../lib/store/registry/registration.ts'
 import { addCluster, type DecidedCluster, readClusters, removeCluster } from '../../lib/store/registry/registry.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
@@ -14,7 +14,7 @@ import { tableLines } from '../terminal-table.ts'
 import { openRegistered, openTrust, refusePlaces } from '../operator-trust.ts'
 import { TIMEOUT_HELP, parseProxies, readTimeout, readWindowMinutes } from '../option-values.ts'
 import type { AddClusterOptions } from './cluster-options.ts'
-import { wayText, parseTap, eksOf, refuseAddresses, apiServerOf, authOf } from './cluster-options.ts'
+import { connectionText, parseTap, eksOf, refuseAddresses, apiServerOf, authOf } from './cluster-options.ts'
 
 /** Adds `ciphertrail cluster add|list|remove|check`. */
 export function addClusterCommands(program: Command, console: Console): void {
@@ -161,7 +161,7 @@ export function addClusterCommands(program: Command, console: Console): void {
       await openTrust({ store }, console).vouch(clusters)
       for (const one of clusters)
         if (json === true) console.out(toJson({ cluster: one.id, outcome: 'trusted' }))
-        else console.out(`Cluster "${one.id}" trusted: ${wayText(one)}`)
+        else console.out(`Cluster "${one.id}" trusted: ${connectionText(one)}`)
     })
 
   cluster
@@ -273,7 +273,9 @@ async function vouchDecided(
 ): Promise<void> {
   if (decided === undefined) return
   // Somebody may have changed it since.
-  const isThat = decided.before === undefined || (checked !== undefined && wayOf(decided.before) === wayOf(checked))
+  const isThat =
+    decided.before === undefined ||
+    (checked !== undefined && connectionHash(decided.before) === connectionHash(checked))
   if (!isThat) await trust.check(decided.cluster)
   await trust.vouch([decided.cluster])
 }

@@ -52,7 +52,7 @@ export function addCollect(program: Command, console: Console): void {
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<CollectOptions>()
-      const asked = readAsked(options)
+      const asked = readRequested(options)
       const deadlines = readTimeout(options.timeout)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
@@ -88,7 +88,7 @@ export function addCollect(program: Command, console: Console): void {
 /** Which windows were asked for, and when; `at` and `period` exclude each other. */
 type AskedAt = WindowSelection & { readonly now?: string | undefined }
 
-function readAsked(options: CollectOptions): AskedAt {
+function readRequested(options: CollectOptions): AskedAt {
   const now = options.now === undefined ? undefined : readTime('--now', options.now)
   if (options.at !== undefined) {
     if (options.from !== undefined || options.to !== undefined)

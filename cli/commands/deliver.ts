@@ -7,7 +7,7 @@ import { countSuppressed, suppressedWords } from '../../lib/deliver/channel/supp
 import { toJson } from '../../lib/text/format-json.ts'
 import { StoreError } from '../../lib/store/objects/objects.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { type ChannelDelivery, deliverDue } from '../../lib/jobs/deliver-mails.ts'
+import { type ChannelDelivery, deliverDue } from '../../lib/jobs/mail/deliver-mails.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { addSendOptions, MAIL_HELP, readSendOptions, type SendOptions } from '../mail-settings.ts'
 import { openStore } from '../open-store.ts'

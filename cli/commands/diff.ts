@@ -12,9 +12,9 @@ import { PERIOD_FORMS, parsePeriod } from '../../lib/time/period-text.ts'
 import { type WeekPeriod, checkedZone } from '../../lib/time/week.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
-import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
+import { chosenClusters, openStore, printReplays } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
-import { type Column, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
+import { type TerminalColumn, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
 
 type DiffOptions = {
   readonly cluster?: string[]
@@ -48,7 +48,7 @@ export function addDiff(program: Command, console: Console): void {
       const { timeZone, ...periods } = readPeriods(beforeText, afterText, options.timeZone, now)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      tellReplays(clusters, console.err)
+      printReplays(clusters, console.err)
       const diff = await readDiff(clusters, periods, { objects, now })
       const dates = datesOf({ ...diff.period, timeZone })
       if (options.json === true) for (const change of diff.changes.all) console.out(toJson(changeJson(change)))
@@ -114,7 +114,7 @@ function diffLines(
   ]
 }
 
-function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): Column<PathChange>[] {
+function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): TerminalColumn<PathChange>[] {
   return [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: PathChange) => cluster }] : []),
     {

@@ -14,8 +14,8 @@ import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { KINDS } from '../../lib/assess/ends/workload-kinds.ts'
-import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
-import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
+import { chosenClusters, openStore, printReplays } from '../open-store.ts'
+import { type TerminalColumn, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
 
 /** The options of `edges`. */
@@ -70,7 +70,7 @@ export function addEdges(program: Command, console: Console): void {
         throw new UsageError('Cannot use -n together with -A: give one of them')
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      tellReplays(clusters, console.err)
+      printReplays(clusters, console.err)
       const at = options.at === undefined ? undefined : readTime('--at', options.at)
       const against = options.against === undefined ? undefined : comparedBy(options.against, kind, clusters)
       const given =
@@ -211,7 +211,7 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
     return
   }
   const { colors } = console
-  const columns: Column<EdgeRow>[] = [
+  const columns: TerminalColumn<EdgeRow>[] = [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: EdgeRow) => cluster }] : []),
     {
       heading: 'STATE',

@@ -8,10 +8,10 @@ import { toJson } from '../../lib/text/format-json.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
-import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
+import { chosenClusters, openStore, printReplays } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
 import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
-import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
+import { type TerminalColumn, tableLines, tableWidth } from '../terminal-table.ts'
 
 type EpisodesOptions = {
   readonly cluster?: string[]
@@ -57,7 +57,7 @@ export function addEpisodes(program: Command, console: Console): void {
         throw new UsageError(`Cannot show episodes from ${from} to ${to}: wanted --from before --to`)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      tellReplays(clusters, console.err)
+      printReplays(clusters, console.err)
       const { platformNamespaces } = await declaredSettings(objects)
       const { declared: waivers } = await declaredWaivers(objects)
       const wanted = { from, to, namespace: options.namespace, open: options.open }
@@ -97,7 +97,7 @@ export function addEpisodes(program: Command, console: Console): void {
     })
 }
 
-function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): Column<EpisodeRow>[] {
+function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): TerminalColumn<EpisodeRow>[] {
   return [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: EpisodeRow) => cluster }] : []),
     { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },

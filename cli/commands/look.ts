@@ -10,9 +10,9 @@ import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import {
   type NotSeen,
   byClass,
-  countsOf,
+  countLook,
   othersText,
-  isExempt,
+  isExemptRow,
   notSeenRows,
   notSeenText,
   shareOf,
@@ -26,7 +26,7 @@ import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { openRegistered } from '../operator-trust.ts'
 import { TIMEOUT_HELP, readDuration, readTime, readTimeout } from '../option-values.ts'
-import { type Column, tableLines, wrapped } from '../terminal-table.ts'
+import { type TerminalColumn, tableLines, wrapped } from '../terminal-table.ts'
 import { endName } from '../../lib/assess/judge/waived.ts'
 import type { ReportSettings } from '../../lib/model/judgement.ts'
 import { declaredSettings } from '../../lib/store/registry/declarations.ts'
@@ -198,7 +198,7 @@ function sectionsOf(
 
 function verdictLines({ complete, result }: Look, name: string, console: Console): string[] {
   const { colors } = console
-  const { notEncrypted, unknown } = countsOf(result.paths)
+  const { notEncrypted, unknown } = countLook(result.paths)
   const color = notEncrypted > 0 ? colors.red : unknown > 0 || !complete ? colors.yellow : (text: string) => text
   const part = 'Not every question was answered, so that more may be there than is shown.'
   return [
@@ -211,10 +211,10 @@ function verdictLines({ complete, result }: Look, name: string, console: Console
 function pathLines(paths: readonly PathWindow[], isAll: boolean, console: Console): string[] {
   const sorted = worstFirst(paths)
   const wrong = sorted.filter(isNotEncrypted)
-  const others = sorted.filter((path) => !isNotEncrypted(path) && !isExempt(path))
+  const others = sorted.filter((path) => !isNotEncrypted(path) && !isExemptRow(path))
   const shown = isAll ? sorted : [...wrong, ...others.slice(0, Math.max(0, FEW_PATHS - wrong.length))]
   const isShown = new Set(shown)
-  const left = countsOf(paths.filter((path) => !isShown.has(path)))
+  const left = countLook(paths.filter((path) => !isShown.has(path)))
   const rest = [
     [left.unknown, 'unknown'],
     [left.refused, 'refused'],
@@ -227,7 +227,7 @@ function pathLines(paths: readonly PathWindow[], isAll: boolean, console: Consol
   ]
 }
 
-function pathColumns({ colors }: Console): Column<PathWindow>[] {
+function pathColumns({ colors }: Console): TerminalColumn<PathWindow>[] {
   return [
     {
       heading: 'STATE',
@@ -247,7 +247,7 @@ function notSeenLines({ result }: Look, isAll: boolean, console: Console): strin
   const rows = notSeenRows(result)
   const note = unsettledNote(result)
   const shown = isAll ? rows : rows.slice(0, FEW_NOT_SEEN)
-  const columns: Column<NotSeen>[] = [
+  const columns: TerminalColumn<NotSeen>[] = [
     { heading: 'NOT SEEN', isMain: true, text: endName },
     { heading: 'WHY', text: notSeenText },
   ]
@@ -272,8 +272,8 @@ function lookJson({ complete, result }: Look, settings: ReportSettings): Readonl
     complete,
     collected,
     seen: collected ? shareOf(result) : null,
-    counts: collected ? countsOf(judged) : null,
-    others: collected ? others.map(({ class: of, paths }) => ({ class: of, ...countsOf(paths) })) : null,
+    counts: collected ? countLook(judged) : null,
+    others: collected ? others.map(({ class: of, paths }) => ({ class: of, ...countLook(paths) })) : null,
     paths: collected ? worstFirst(judged).map(pathJson) : null,
     otherPaths: collected
       ? others.flatMap((other) => worstFirst(other.paths).map((path) => ({ class: other.class, ...pathJson(path) })))

@@ -25,7 +25,7 @@ import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, onlyCluster, openStore } from '../open-store.ts'
 import { openRegistered } from '../operator-trust.ts'
-import { type Column, tableLines } from '../terminal-table.ts'
+import { type TerminalColumn, tableLines } from '../terminal-table.ts'
 import { readDuration, readPort } from '../option-values.ts'
 
 /** The options of `packets`. */
@@ -236,7 +236,7 @@ function print(flows: readonly NamedFlow[], packets: number, console: Console): 
       `${flowSentence(flows)}. ${packets} packets from ${toTime(Math.floor(time.start))} to ${toTime(Math.ceil(time.end))}.`,
     )
   const { colors } = console
-  const columns: Column<FlowRow>[] = [
+  const columns: TerminalColumn<FlowRow>[] = [
     { heading: 'CLIENT', text: ({ client }) => client },
     { heading: 'SERVER', text: ({ server }) => server },
     {

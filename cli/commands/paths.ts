@@ -14,7 +14,7 @@ import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import { declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import {
-  type AskedPeriod,
+  type QueriedPeriod,
   type StripCell,
   collectedIn,
   rows,
@@ -25,8 +25,8 @@ import { readPresent } from '../../lib/history/period.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError } from '../console.ts'
 import { pathJson, toJson } from '../../lib/text/format-json.ts'
-import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
-import { type Column, tableLines } from '../terminal-table.ts'
+import { chosenClusters, openStore, printReplays } from '../open-store.ts'
+import { type TerminalColumn, tableLines } from '../terminal-table.ts'
 import { collectValues, parseState, readTime } from '../option-values.ts'
 import { pathLines } from '../path-table.ts'
 import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
@@ -76,7 +76,7 @@ export function addPaths(program: Command, console: Console): void {
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      tellReplays(clusters, console.err)
+      printReplays(clusters, console.err)
       const { platformNamespaces } = await declaredSettings(objects)
       const { declared: waivers } = await declaredWaivers(objects)
       const isTable = options.json !== true && options.history === true
@@ -147,7 +147,7 @@ export function addPaths(program: Command, console: Console): void {
 /** The strips of the last windows of a period, which are all that a row shows. */
 function latestStrips(
   months: readonly TimelineMonth[],
-  period: AskedPeriod,
+  period: QueriedPeriod,
 ): ReadonlyMap<string, readonly StripCell[]> {
   const windows = months.flatMap((month) => month.windows).filter(within(period))
   const first = windows.at(-STRIP_CELLS)
@@ -190,7 +190,7 @@ function columns(
   { hasClusters, hasWaivers }: { readonly hasClusters: boolean; readonly hasWaivers: boolean },
   strips: ReadonlyMap<string, readonly StripCell[]>,
   { colors }: Console,
-): Column<PathRow>[] {
+): TerminalColumn<PathRow>[] {
   const lookOf = ({ state, outcome }: Pick<StripCell, 'outcome'> & { state: PathRow['state'] }) =>
     LOOKS[outcome === 'refused' ? 'refused' : state]
   const strip = ({ pathId }: PathRow) =>

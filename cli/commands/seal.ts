@@ -7,10 +7,10 @@ import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '
 import { printable } from '../../lib/text/printable.ts'
 import { openStore } from '../open-store.ts'
 import { readTime } from '../option-values.ts'
-import { addTimestampOptions, openTimestamping, type TimestampOptions } from '../timestamping.ts'
+import { addTimestampOptions, openTimestamping, type TsaOptions } from '../timestamping.ts'
 
 type SealOptions = SignerOptions &
-  TimestampOptions & { readonly now?: string; readonly all?: boolean; readonly json?: boolean }
+  TsaOptions & { readonly now?: string; readonly all?: boolean; readonly json?: boolean }
 
 /** What a leaf of each kind is called, one of it and several. */
 const NAMES: Readonly<Record<LeafKind, readonly [string, string]>> = {

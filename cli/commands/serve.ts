@@ -5,7 +5,7 @@ import { openStore, placeOf } from '../open-store.ts'
 import { readUrl } from '../option-values.ts'
 import { startSite, untilStopped } from '../serve-site.ts'
 import { type AccessOptions, accessOn, addAccessOptions, noTokens, openAccess } from './run/run-access.ts'
-import { openSignIn } from './run/run-sign-in.ts'
+import { openIssuerSignIn } from './run/run-sign-in.ts'
 import { type RunLog, runLog } from './run/run-log.ts'
 
 type ServeOptions = AccessOptions & {
@@ -40,7 +40,7 @@ export function addServe(program: Command, console: Console): void {
       const log = readLog(options.log, console)
       const url = readUrl(options.url ?? console.config.url)
       const tokens = await openAccess(options, console)
-      const signIn = await openSignIn(options, url, console)
+      const signIn = await openIssuerSignIn(options, url, console)
       const given = tokens ?? (signIn === undefined ? undefined : noTokens)
       // Refuses to answer everybody on the network; on this machine the link decides.
       accessOn(options.host, given)

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { readStatus } from '../../lib/jobs/read-status.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
 import type { Status, StatusCluster } from '../../lib/report/summary/status.ts'
-import { besideWords, headlineWords } from '../../lib/report/sections/opening.ts'
+import { judgedPathsWords, headlineWords } from '../../lib/report/sections/opening.ts'
 import { actionTitle } from '../../lib/report/words/action-titles.ts'
 import { CLASS_WORDS, countWords, plural } from '../../lib/report/words/vocabulary.ts'
 import { printable } from '../../lib/text/printable.ts'
@@ -13,7 +13,7 @@ import { actionLines } from '../action-lines.ts'
 import type { Console } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
-import { type Column, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
+import { type TerminalColumn, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
 
 type StatusOptions = {
   readonly cluster?: string[]
@@ -83,7 +83,7 @@ function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' |
   return [
     ...(replay === null ? [] : folded([printable(replay), ''])),
     ...(summary.figures.openNow > 0 ? headline.map((line) => colors.red(line)) : headline),
-    ...folded([besideWords(summary)].filter((words) => words !== '')),
+    ...folded([judgedPathsWords(summary)].filter((words) => words !== '')),
     `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
     '',
     ...tableLines(clusters, clusterColumns(dates.moment, status, colors), most),
@@ -96,7 +96,7 @@ function clusterColumns(
   moment: (time: string) => string,
   { period }: Status,
   colors: Console['colors'],
-): Column<StatusCluster>[] {
+): TerminalColumn<StatusCluster>[] {
   const share = (value: number | null) => (value === null ? 'not known' : shareWords(value))
   const days = Math.round((Date.parse(period.to) - Date.parse(period.from)) / 86_400_000)
   return [

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
 import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
-import { type WaiverStanding, waiverStanding } from '../../lib/assess/judge/waived.ts'
+import { type WaiverStatus, waiverStatus } from '../../lib/assess/judge/waived.ts'
 import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { ClusterPeriod } from '../../lib/model/period.ts'
@@ -141,12 +141,12 @@ function standing(
   waivers: readonly Waiver[],
   periods: readonly ClusterPeriod[] | null,
   at: string,
-): readonly WaiverStanding[] {
+): readonly WaiverStatus[] {
   if (periods !== null) {
     const period = { from: toTime(toSeconds(at) - PERIOD_SECONDS), to: at }
     return judge({ clusters: periods, scopes: [], waivers, settings: DEFAULT_SETTINGS, period, at }).waivers
   }
-  return waivers.map((waiver) => waiverStanding(waiver, at))
+  return waivers.map((waiver) => waiverStatus(waiver, at))
 }
 
 /** What a waiver is about, in one line. */

@@ -8,8 +8,8 @@ import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { byteWords } from '../../lib/report/words/vocabulary.ts'
-import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
-import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
+import { chosenClusters, openStore, printReplays } from '../open-store.ts'
+import { type TerminalColumn, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
 
 /** The options of `workloads`. */
@@ -40,7 +40,7 @@ export function addWorkloads(program: Command, console: Console): void {
       const at = options.at === undefined ? undefined : readTime('--at', options.at)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      tellReplays(clusters, console.err)
+      printReplays(clusters, console.err)
       const found: Workload[] = []
       let missing = 0
       for (const cluster of clusters) {
@@ -76,7 +76,7 @@ async function listedAt(cluster: Cluster, at: string | undefined, objects: Objec
   return result !== undefined && hasLists(result) ? result : undefined
 }
 
-function columns(hasClusters: boolean, { colors }: Console): Column<Workload>[] {
+function columns(hasClusters: boolean, { colors }: Console): TerminalColumn<Workload>[] {
   return [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: Workload) => cluster }] : []),
     { heading: 'KIND', isMain: true, text: ({ kind }) => kind },

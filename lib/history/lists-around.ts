@@ -1,5 +1,5 @@
 import { listedOf } from '../assess/pods/lists.ts'
-import type { Listed } from '../assess/pods/lists.ts'
+import type { KubernetesLists } from '../assess/pods/lists.ts'
 import { toSeconds } from '../time/windows.ts'
 import type { Seconds } from '../model/time.ts'
 import { readListsAround } from './archive.ts'
@@ -10,7 +10,7 @@ import type { KnownList } from '../store/evidence/selected-attempt.ts'
 import { readState } from './cluster-state.ts'
 
 /** The Kubernetes lists of a cluster next to a time; null if the store has none on that side. */
-export type ListsAround = { readonly before: Listed | null; readonly after: Listed | null }
+export type ListsAround = { readonly before: KubernetesLists | null; readonly after: KubernetesLists | null }
 
 /**
  * Reads the last complete lists taken at a time or before, and the first after it.

@@ -12,7 +12,7 @@ export type NamespaceWindow = {
 }
 
 /** Status of a namespace at the end of a window. */
-export type NamespaceStanding = {
+export type NamespaceStatus = {
   /** The last two windows, oldest first; only one if the namespace appeared in the last window. */
   readonly windows: readonly NamespaceWindow[]
   /** End of the last window in which something of it was observed; null if there is none among the folded ones. */
@@ -22,7 +22,7 @@ export type NamespaceStanding = {
 }
 
 /** Status by name, of every namespace in which a pod with a proxy was expected in one of the windows. */
-export type NamespaceStandings = ReadonlyMap<string, NamespaceStanding>
+export type NamespaceStatuses = ReadonlyMap<string, NamespaceStatus>
 
 /** Facts about namespaces in a window. */
 export type NamespaceSight = {
@@ -54,10 +54,10 @@ function secondsBy(coverage: WindowResult['coverage']): NamespaceSight['seconds'
 }
 
 /** Adds the next window. A namespace stays expected until a complete list shows otherwise: without a list or a collected window, it was not observed. */
-export function nextStandings(before: NamespaceStandings, sight: NamespaceSight): NamespaceStandings {
+export function nextStatuses(before: NamespaceStatuses, sight: NamespaceSight): NamespaceStatuses {
   const { end, collected, isListed, seconds } = sight
   const expectedNow = [...seconds].flatMap(([name, { expected }]) => (expected > 0 && name !== '' ? [name] : []))
-  const after = new Map<string, NamespaceStanding>()
+  const after = new Map<string, NamespaceStatus>()
   for (const name of new Set([...before.keys(), ...expectedNow])) {
     const known = before.get(name)
     const { expected, observed } = seconds.get(name) ?? { expected: 0, observed: 0 }

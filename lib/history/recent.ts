@@ -5,7 +5,7 @@ import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
 import { uniteNamespaces } from '../assess/pods/labelled-namespaces.ts'
 import type { LabelledNamespaces, WindowResult } from '../model/window.ts'
 import { type FoldedWindow, firstLookOf, sinceOf } from './archive.ts'
-import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
+import { type NamespaceSight, type NamespaceStatuses, nextStatuses, sightOf } from './namespaces.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
 import { CHUNK, type ClusterState, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
@@ -35,7 +35,7 @@ export type Recent = {
   /** Labelled namespaces in the lists around those windows; null if there is no complete list. */
   readonly labelled: LabelledNamespaces | null
   /** Status of each namespace before the last few windows, and the facts in these, because the last ones may be too young to judge. */
-  readonly namespaces: { readonly before: NamespaceStandings; readonly last: readonly NamespaceSight[] }
+  readonly namespaces: { readonly before: NamespaceStatuses; readonly last: readonly NamespaceSight[] }
   /** The last window with a stored result; null if it is already in a month. */
   readonly last:
     | (Pick<WindowResult, 'window' | 'collected' | 'crypto'> & {
@@ -136,7 +136,7 @@ function namespacesAfter(
 ): Recent['namespaces'] {
   const sights = [...last, ...news.map(sightOf)]
   const kept = sights.slice(-LAST_SIGHTS)
-  return { before: sights.slice(0, sights.length - kept.length).reduce(nextStandings, before), last: kept }
+  return { before: sights.slice(0, sights.length - kept.length).reduce(nextStatuses, before), last: kept }
 }
 
 function lastOf({ window, collected, crypto, coverage, partial = false }: WindowResult): Recent['last'] {

@@ -1,6 +1,6 @@
 import type { Interval, Activity, TimelineMonth, Episode } from '../model/history.ts'
 import type { LabelledNamespaces } from '../model/window.ts'
-import type { KnownPath, EndStanding } from './timeline-schema.ts'
+import type { KnownPath, EndIdentity } from './timeline-schema.ts'
 
 type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { activity: Activity[] }
 
@@ -22,7 +22,7 @@ export type Fold = {
   watermark: string | null
   readonly paths: Map<string, DraftPath>
   readonly episodes: Map<string, Episode>
-  readonly ends: Map<string, EndStanding>
+  readonly ends: Map<string, EndIdentity>
   readonly cold: readonly TimelineMonth[]
   readonly hot: DraftMonth[]
 }

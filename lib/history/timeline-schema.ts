@@ -20,7 +20,7 @@ export type KnownPath = PathEnds & {
 }
 
 /** Whether it is meshed (`yes`, `no` or `partly`), and its ServiceAccount; null if its pods have several or it is unknown. */
-export type EndStanding = readonly [meshed: string, serviceAccount: string | null]
+export type EndIdentity = readonly [meshed: string, serviceAccount: string | null]
 
 /** How far the windows of a cluster are folded, and the data that the next fold needs. All of it is JSON. */
 export type Timeline = {
@@ -32,7 +32,7 @@ export type Timeline = {
   /** Every episode of the cluster in its current status, sorted by id. */
   readonly episodes: readonly Episode[]
   /** Workloads at the ends of known paths as last listed: meshed or not, and the ServiceAccount; by `kind/namespace/name`. */
-  readonly ends: Readonly<Record<string, EndStanding>>
+  readonly ends: Readonly<Record<string, EndIdentity>>
   /**
    * Oldest first. The next fold reads and changes only those in {@link hotMonths}; older ones may be left out.
    *

@@ -6,14 +6,14 @@ import type { Snapshot } from '../model/snapshot.ts'
 import type { Window } from '../model/time.ts'
 import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 import { readEvidenceSince } from '../history/archive.ts'
-import { readAsked, writeAsked } from '../store/evidence/asked.ts'
+import { readRequeried, writeRequeried } from '../store/evidence/asked.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import { EvidenceError, listAttempts, readSnapshot, writeAttempt } from '../store/evidence/evidence.ts'
 import { forgetReading } from '../store/evidence/reading.ts'
 import { readSetAside } from '../store/evidence/set-aside.ts'
 import { evidenceKey, windowText } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { standingAttempt } from '../store/evidence/selected-attempt.ts'
+import { selectedAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import { isDueAgain } from './due-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
@@ -53,14 +53,14 @@ export async function askAgain(
   })
   const open = evidence.filter((window) => isDueAgain(window, window.attempts, now))
   if (open.length === 0) return []
-  const known = await readAsked(cluster.id, objects)
+  const known = await readRequeried(cluster.id, objects)
   const due = open.filter((window) => !known.windows.has(windowText(window))).slice(0, MAX_AT_ONCE)
   const setAside = due.length === 0 ? new Map<string, string>() : await readSetAside(cluster.id, objects)
   const stored: AnotherAnswer[] = []
   const asked: Window[] = []
   for (const { start, end, attempts } of due) {
     const window = { start, end }
-    const standing = standingAttempt(attempts)?.key
+    const standing = selectedAttempt(attempts)?.key
     if (standing === undefined || setAside.has(standing)) continue
     const answer = await anotherAnswer(cluster, window, standing, input, { objects, access })
     // If Prometheus does not answer now, the next run asks.
@@ -68,7 +68,7 @@ export async function askAgain(
     asked.push(window)
     if (answer !== 'same') stored.push({ window, ...answer })
   }
-  if (asked.length > 0) await writeAsked(cluster.id, known, asked, since, objects)
+  if (asked.length > 0) await writeRequeried(cluster.id, known, asked, since, objects)
   return stored
 }
 

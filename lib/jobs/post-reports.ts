@@ -18,7 +18,7 @@ import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { documentKey, documentsOfReport, isReportKey, reportsPrefix, reportsUpTo } from '../store/report-keys.ts'
 import { errorLine } from '../text/error-line.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
-import { deliverOnce, failed } from './deliver-message.ts'
+import { deliverOnce, failed } from './mail/deliver-message.ts'
 
 /** What posting reports needs. */
 export type PostDeps = {

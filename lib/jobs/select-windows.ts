@@ -9,7 +9,7 @@ import { readUnarchived } from '../history/archive.ts'
 import { deriveCluster } from '../history/derive.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { standingAttempt } from '../store/evidence/selected-attempt.ts'
+import { selectedAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
@@ -20,7 +20,7 @@ export type WindowSelection = {
 }
 
 /** The requested windows. */
-export type AskedWindows = {
+export type SelectedWindows = {
   /** Windows to collect, oldest first. */
   readonly due: readonly Window[]
   /** Notes to print, in lines. */
@@ -40,7 +40,7 @@ export async function selectWindows(
   { at, period }: WindowSelection,
   now: Date,
   { objects, access }: { readonly objects: Objects; readonly access: ClusterAccess },
-): Promise<AskedWindows> {
+): Promise<SelectedWindows> {
   const seconds = now.getTime() / 1000
   const latest = seconds - SETTLE_SECONDS
   const unsettled = (window: Window) =>
@@ -122,7 +122,7 @@ async function completeWindows(
   })
   return {
     complete: new Set(
-      evidence.filter(({ attempts }) => standingAttempt(attempts)?.complete === true).map(({ end }) => end),
+      evidence.filter(({ attempts }) => selectedAttempt(attempts)?.complete === true).map(({ end }) => end),
     ),
     isFirstRun: evidence.length === 0,
     since: evidence[0] === undefined ? undefined : toSeconds(evidence[0].start),

@@ -1,7 +1,8 @@
 /** What the service logs of what it sent. */
 import type { ChannelAlerts } from './alert-channels.ts'
-import type { ChannelDelivery } from './deliver-mails.ts'
+import type { ChannelDelivery } from './mail/deliver-mails.ts'
 import type { ChannelPosts } from './post-reports.ts'
+import type { Stamped } from '../seal/timestamp/stamp-heads.ts'
 
 /** A log event of the service. Holds no credential. */
 export type ServiceEvent = {
@@ -47,4 +48,12 @@ export function postEvents({ channel, tried }: ChannelPosts): readonly ServiceEv
   const level = sent === tried.length ? 'info' : 'warn'
   const errors = tried.flatMap(({ status, detail }) => (status === 'sent' || detail === null ? [] : [detail]))
   return [{ level, event: 'posted', channel, sent, failed: tried.length - sent, errors }]
+}
+
+/** An event for each time stamp, then one for each problem. */
+export function stampEvents({ stamped, problems }: Stamped): readonly ServiceEvent[] {
+  return [
+    ...stamped.map(({ size, time, signer }) => ({ level: 'info', event: 'stamped', size, time, by: signer }) as const),
+    ...problems.map((problem) => ({ level: 'warn', event: 'stamped', errors: [problem] }) as const),
+  ]
 }

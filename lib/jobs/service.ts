@@ -15,13 +15,14 @@ import { updateNotEncrypted } from '../history/not-encrypted.ts'
 import type { Memory } from '../history/recent.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { alertDue } from './alert-channels.ts'
-import { type DeliverInstructions, deliverDue } from './deliver-mails.ts'
+import { type DeliverInstructions, deliverDue } from './mail/deliver-mails.ts'
 import type { DueWindow } from './due-windows.ts'
-import { createPackLane } from './pack-lane.ts'
+import { oneAtATime } from './one-at-a-time.ts'
+import { createPackLane } from './packs/pack-lane.ts'
 import { plan } from './plan-collection.ts'
 import { reportWeek } from './make-report.ts'
 import { postReports } from './post-reports.ts'
-import { alertEvents, deliveryEvents, postEvents, type ServiceEvent } from './service-events.ts'
+import { alertEvents, deliveryEvents, postEvents, stampEvents, type ServiceEvent } from './service-events.ts'
 import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
 import { WorkerEndedError, type WorkerPool } from './workers/worker-pool.ts'
 
@@ -114,15 +115,7 @@ export function createService(
     return promise
   }
 
-  /** One run at a time, independent of the rest: a server that hangs delays nothing else. */
-  const aside = (run: () => Promise<void>): (() => void) => {
-    let isRunning = false
-    return () => {
-      if (isRunning || isStopped) return
-      isRunning = true
-      void begin(() => run().finally(() => (isRunning = false)))
-    }
-  }
+  const aside = (run: () => Promise<void>): (() => void) => oneAtATime(run, begin, () => isStopped)
 
   // ---- collecting
   let waiting = new Map<string, readonly DueWindow[]>()
@@ -260,9 +253,7 @@ export function createService(
 
   async function getTimestamps(): Promise<void> {
     if (timestamping === null) return
-    const { stamped, problems } = await timestamping({}, { objects, now, isOver: () => isStopped })
-    for (const { size, time, signer: by } of stamped) log({ level: 'info', event: 'stamped', size, time, by })
-    for (const problem of problems) log({ level: 'warn', event: 'stamped', errors: [problem] })
+    for (const event of stampEvents(await timestamping({}, { objects, now, isOver: () => isStopped }))) log(event)
   }
 
   async function reportWeeks(): Promise<void> {

@@ -7,7 +7,7 @@ import { isClusterId, trustKey } from '../store/keys.ts'
 import { parseJson } from '../text/parse-json.ts'
 import { type Objects, PreconditionFailedError } from '../store/objects/objects.ts'
 import { readChangedSince } from '../store/registry/registry.ts'
-import { type Trust, checkWay, wayOf } from '../store/registry/trust.ts'
+import { type Trust, checkConnection, connectionHash } from '../store/registry/trust.ts'
 
 /** Number of concurrent writes before something else must be wrong. */
 const MAX_ROUNDS = 25
@@ -71,10 +71,12 @@ export function noteTrust({ objects, signer, place }: NoteTrustDeps): Trust {
       const { signed } = await read()
       const vouched = signed.ways.get(cluster.id)
       const isStale = vouched !== undefined && (await readChangedSince(signed.change, { objects })).ids.has(cluster.id)
-      checkWay(cluster, isStale ? undefined : vouched, `"${trustKey}"`)
+      checkConnection(cluster, isStale ? undefined : vouched, `"${trustKey}"`)
     },
     vouch: (clusters) =>
-      change((ways) => new Map([...ways, ...clusters.map((cluster) => [cluster.id, wayOf(cluster)] as const)])),
+      change(
+        (ways) => new Map([...ways, ...clusters.map((cluster) => [cluster.id, connectionHash(cluster)] as const)]),
+      ),
     forget: (id) => change((ways) => new Map([...ways].filter(([known]) => known !== id))),
   }
 }

@@ -52,7 +52,7 @@ export function windowsOf(
   const rows = new Set(judgedWindows(judged).map(({ cluster, start, end }) => placeOf(cluster, { start, end })))
   const latest = new Map(watched.toSorted(byRegistration).map((cluster) => [cluster.id, cluster]))
   const expected = watched.flatMap((cluster) =>
-    expectedWindows(cluster, period).map((window) => ({
+    expectedOfCluster(cluster, period).map((window) => ({
       cluster: cluster.id,
       window,
       isOfReport: ids.includes(cluster.id),
@@ -111,7 +111,7 @@ export function judgedWindows(body: Uint8Array | undefined): JudgedWindow[] {
 }
 
 /** The windows of a cluster that were expected in a period, while it was registered. */
-export function expectedWindows(
+export function expectedOfCluster(
   { replay, registeredAt, removedAt, windows }: WatchedCluster,
   { from, to }: { readonly from: string; readonly to: string },
 ): Window[] {

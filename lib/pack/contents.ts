@@ -5,7 +5,7 @@ import canonicalize from 'canonicalize'
 import { CONTROLS, FRAMEWORKS } from '../assess/judge/controls.ts'
 import { parseJson } from '../text/parse-json.ts'
 import { indexMembers, packedObjects } from './index-files.ts'
-import { logMembers, pemOf, proofMember, type SignedHead, type SmallMember } from './log-files.ts'
+import { logMembers, pemOf, proofMember, type PackedHead, type SmallMember } from './log-files.ts'
 import { CONTROLS_FILE, documentMember, PEM, README, VERIFIER_FILES, VKEY } from './members.ts'
 import type { NumberedLeaf, ObjectLeaf, PackScope } from './packed-leaves.ts'
 import { readmeText } from './readme.ts'
@@ -20,7 +20,7 @@ export type PackSource = {
   readonly entries: readonly Uint8Array[]
   /** What these say. */
   readonly leaves: readonly NumberedLeaf[]
-  readonly head: SignedHead
+  readonly head: PackedHead
   readonly vkey: string
   /** Version that makes the pack. */
   readonly version: string
@@ -62,7 +62,7 @@ export async function writtenMembers({
   vkey,
   scope,
   version,
-}: Omit<PackSource, 'head' | 'entries'> & { readonly head: Pick<SignedHead, 'checkpoint'> }): Promise<SmallMember[]> {
+}: Omit<PackSource, 'head' | 'entries'> & { readonly head: Pick<PackedHead, 'checkpoint'> }): Promise<SmallMember[]> {
   const attempts = packedObjects(leaves, scope).filter(({ leaf }) => leaf.kind === 'snapshot')
   const [first] = attempts
   const { record, report, evidence } = scope

@@ -92,7 +92,7 @@ export function mayAsk(state: PackState, now: Date): boolean {
 export async function recordAsked(report: string, now: Date, objects: Objects): Promise<void> {
   const key = packKey(report, 'asked.json')
   const before = await objects.get(key)
-  await swap(key, encode({ at: timeOf(now) }), before?.etag ?? null, objects)
+  await swap(key, encode({ at: wholeSecond(now) }), before?.etag ?? null, objects)
 }
 
 /** Records a pack that is there. */
@@ -102,11 +102,11 @@ export async function recordMade(report: string, made: KeptPack, objects: Object
 
 /** Records that a pack could not be made, with one line that says why and what to do. Never in the place of one that was made. */
 export async function recordFailed(report: string, problem: string, now: Date, objects: Objects): Promise<void> {
-  await record(report, { outcome: 'failed', at: timeOf(now), problem }, objects)
+  await record(report, { outcome: 'failed', at: wholeSecond(now), problem }, objects)
 }
 
 /** The bytes of the pack of a report; undefined if there is none. Throws {@link StoreError} if the store cannot keep large objects. */
-export async function openPack(
+export async function openKeptPack(
   report: string,
   version: string | null,
   objects: Objects,
@@ -121,7 +121,7 @@ export function largeOf({ large }: Objects): LargeObjects {
 }
 
 /** The time (RFC 3339, whole seconds) of a date. */
-export function timeOf(now: Date): string {
+export function wholeSecond(now: Date): string {
   return toTime(Math.floor(now.getTime() / 1000))
 }
 

@@ -20,7 +20,7 @@ import { CHECKPOINT, LOG, PROOF } from './members.ts'
 import type { NumberedLeaf } from './packed-leaves.ts'
 
 /** A signed head: its bytes, and what they say. */
-export type SignedHead = { readonly note: Uint8Array; readonly checkpoint: Checkpoint }
+export type PackedHead = { readonly note: Uint8Array; readonly checkpoint: Checkpoint }
 
 /** A member in memory. */
 export type SmallMember = { readonly name: string; readonly body: Uint8Array }
@@ -56,7 +56,7 @@ export function logMembers(entries: readonly Uint8Array[], note: Uint8Array): Sm
 export async function proofMember(
   entries: readonly Uint8Array[],
   index: number,
-  head: SignedHead,
+  head: PackedHead,
 ): Promise<SmallMember> {
   return { name: PROOF, body: await proverOf(entries, head)(index) }
 }
@@ -64,7 +64,7 @@ export async function proofMember(
 /** Makes the proof of any leaf of a log, by its number. The entries must come to the root of the head ({@link haveRoot}). */
 export function proverOf(
   entries: readonly Uint8Array[],
-  { note, checkpoint }: SignedHead,
+  { note, checkpoint }: PackedHead,
 ): (index: number) => Promise<Uint8Array> {
   const leaves = entries.map(leafHash)
   const known = new Map<string, Hash>()

@@ -18,14 +18,14 @@ import {
   PackError,
   presentHead,
   type PackedDocument,
-  type ReadDocument,
+  type DocumentReader,
   selectReport,
-  type WantedReport,
+  type ReportSelector,
 } from './select-report.ts'
 import { writePack, type WriteDeps, type WrittenPack } from './write-pack.ts'
 
 /** Which pack is wanted. */
-export type PackInstructions = WantedReport & {
+export type PackInstructions = ReportSelector & {
   /** Leave out evidence from before and after the period: the report can then not be made again from the pack alone. */
   readonly isPeriodOnly: boolean
   /** Version of ciphertrail. */
@@ -35,7 +35,7 @@ export type PackInstructions = WantedReport & {
 }
 
 /** The store, and where documents are looked for that it does not hold. */
-export type PackDeps = WriteDeps & { readonly elsewhere: ReadDocument }
+export type PackDeps = WriteDeps & { readonly elsewhere: DocumentReader }
 
 /** A pack that was made. */
 export type MadePack = WrittenPack & {

@@ -4,7 +4,7 @@ import type { Window } from '../model/time.ts'
 import { windowText } from '../store/keys.ts'
 import type { WatchedCluster } from '../store/registry/registry.ts'
 import { compareText } from '../text/order.ts'
-import { expectedWindows } from './completeness.ts'
+import { expectedOfCluster } from './completeness.ts'
 import { isIn, type NumberedLeaf } from './packed-leaves.ts'
 
 /** A window of a cluster, and what the log says of it. */
@@ -47,7 +47,7 @@ export function populationOf(
     found.set(place, known)
     return known
   }
-  for (const cluster of clusters) for (const window of expectedWindows(cluster, period)) entryOf(cluster.id, window)
+  for (const cluster of clusters) for (const window of expectedOfCluster(cluster, period)) entryOf(cluster.id, window)
   const expected = found.size
   for (const numbered of leaves) {
     const { leaf } = numbered

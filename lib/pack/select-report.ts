@@ -7,7 +7,7 @@ import { openCheckpoint } from '../seal/tlog/checkpoint.ts'
 import { NoteError, type Verifier, verifierOf } from '../seal/tlog/note.ts'
 import { readEntries } from '../seal/read-entries.ts'
 import { judgedWindows, WINDOWS_DOCUMENT } from './completeness.ts'
-import type { SignedHead } from './log-files.ts'
+import type { PackedHead } from './log-files.ts'
 import type { NumberedLeaf } from './packed-leaves.ts'
 
 /** No pack can be made. One line that says what to run. */
@@ -26,10 +26,10 @@ export type SelectedReport = {
 }
 
 /** The bytes of a document that is kept elsewhere than in the store; undefined where there is none. */
-export type ReadDocument = (name: string) => Promise<Uint8Array | undefined>
+export type DocumentReader = (name: string) => Promise<Uint8Array | undefined>
 
 /** Which report is wanted: by its key, or the widest and latest one of exactly that period. */
-export type WantedReport = {
+export type ReportSelector = {
   readonly period: Pick<ReportRecord['period'], 'from' | 'to' | 'label'>
   readonly key?: string
   /** How the report of that period is made, as a command line. */
@@ -38,9 +38,9 @@ export type WantedReport = {
 
 /** Selects a report. Throws {@link PackError} where there is none that is sealed and whose documents are at hand. */
 export async function selectReport(
-  { period, key: wanted, command }: WantedReport,
-  head: SignedHead,
-  { objects, elsewhere }: { readonly objects: Objects; readonly elsewhere: ReadDocument },
+  { period, key: wanted, command }: ReportSelector,
+  head: PackedHead,
+  { objects, elsewhere }: { readonly objects: Objects; readonly elsewhere: DocumentReader },
 ): Promise<SelectedReport> {
   const what = wanted === undefined ? period.label : `"${wanted}"`
   const keys: string[] = []
@@ -106,7 +106,7 @@ function isReady({ number, documents }: { number: number | undefined; documents:
 async function documentsOf(
   key: string,
   { documents }: ReportRecord,
-  { objects, elsewhere }: { readonly objects: Objects; readonly elsewhere: ReadDocument },
+  { objects, elsewhere }: { readonly objects: Objects; readonly elsewhere: DocumentReader },
 ): Promise<PackedDocument[] | string> {
   const read: PackedDocument[] = []
   for (const { name, sha256 } of documents) {
@@ -121,7 +121,7 @@ async function documentsOf(
 }
 
 /** The number of a report's leaf where a head covers it. */
-async function sealedNumber(key: string, { checkpoint }: SignedHead, objects: Objects): Promise<number | undefined> {
+async function sealedNumber(key: string, { checkpoint }: PackedHead, objects: Objects): Promise<number | undefined> {
   const stored = await objects.get(indexKey(key))
   const number = stored === undefined ? NaN : Number(Buffer.from(stored.body).toString())
   return number < checkpoint.size ? number : undefined
@@ -130,7 +130,7 @@ async function sealedNumber(key: string, { checkpoint }: SignedHead, objects: Ob
 /** The log's key and its present head. Throws {@link PackError} where nothing is sealed, and a `NoteError` for a head that the key did not sign. */
 export async function presentHead(
   objects: Objects,
-): Promise<{ readonly vkey: string; readonly verifier: Verifier; readonly head: SignedHead }> {
+): Promise<{ readonly vkey: string; readonly verifier: Verifier; readonly head: PackedHead }> {
   const [key, note] = await Promise.all([objects.get(vkeyKey), objects.get(checkpointKey)])
   if (key === undefined || note === undefined)
     throw new PackError('Cannot pack a report: nothing in this store is sealed, run "ciphertrail seal"')
@@ -142,9 +142,9 @@ export async function presentHead(
 /** The first head that is kept and covers a leaf, so that a pack is the same whenever it is made; the present one where an earlier version kept none. */
 export async function firstHeadAfter(
   number: number,
-  { verifier, head }: { readonly verifier: Verifier; readonly head: SignedHead },
+  { verifier, head }: { readonly verifier: Verifier; readonly head: PackedHead },
   objects: Objects,
-): Promise<SignedHead> {
+): Promise<PackedHead> {
   for await (const key of objects.list(headPrefix)) {
     const size = parseHeadKey(key)
     if (size === undefined || size <= number || size > head.checkpoint.size) continue

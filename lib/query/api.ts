@@ -17,10 +17,10 @@ import {
 import { readNoQuery } from './parameters.ts'
 import { type DownloadAnswer, answerDownload, answerDownloadBytes } from './routes/download-route.ts'
 import { frontPage } from './routes/front-page.ts'
-import { answerLeave } from './routes/unsubscribe-route.ts'
-import { PAGE_HEADERS } from './routes/form-page.ts'
+import { answerUnsubscribe } from './routes/unsubscribe-route.ts'
+import { FORM_HEADERS } from './routes/form-page.ts'
 import { keepAnswers } from './kept-answers.ts'
-import { type PackDeps, answerPack, askForPack, LOOK_AGAIN_SECONDS, PACK_PATH } from './routes/pack-route.ts'
+import { type PackRouteDeps, answerPack, askForPack, LOOK_AGAIN_SECONDS, PACK_PATH } from './routes/pack-route.ts'
 import { packItem } from './routes/reports-route.ts'
 import { ProblemError } from './problem.ts'
 import { routesOf } from './routes/routes.ts'
@@ -39,7 +39,7 @@ export type RequestLog = {
   readonly download?: { readonly link: string; readonly channel: string; readonly report: string }
 }
 
-export type ApiDeps = PackDeps & {
+export type ApiDeps = PackRouteDeps & {
   readonly access: Access
   /** Whether the service does its work: `/health` says so to everybody. */
   readonly isHealthy: () => Promise<boolean>
@@ -112,7 +112,7 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   }
   app.all('/unsubscribe/:channel/:recipient/:mac', ({ req }) =>
     answerByLink(req.raw, '/unsubscribe', async () => ({
-      response: await answerLeave(req.raw, req.param(), deps),
+      response: await answerUnsubscribe(req.raw, req.param(), deps),
       download: null,
     })),
   )
@@ -198,7 +198,7 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
 }
 
 /** Of a problem at an address that is a secret. */
-const UNSEARCHED = { 'x-robots-tag': PAGE_HEADERS['x-robots-tag'] }
+const UNSEARCHED = { 'x-robots-tag': FORM_HEADERS['x-robots-tag'] }
 
 /** Which link it was, as `ciphertrail channel links` has it. */
 function loggedOf({ id, channel, report }: Download): NonNullable<RequestLog['download']> {

@@ -6,7 +6,7 @@ import type { ComparedCluster } from '../model/period.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import type { Cluster } from '../model/registry.ts'
 import { type Changes, type Comparison, type PathChange, basisOf, compare } from '../report/summary/change-summary.ts'
-import { type TimeToFix, episodesOf, openEpisodes } from '../report/summary/episode-summary.ts'
+import { type TimeToFix, summarizeEpisodes, openEpisodes } from '../report/summary/episode-summary.ts'
 import { median } from '../report/summary/sums.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
@@ -83,9 +83,9 @@ export async function readDiff(
       id: one.id,
       basis: changes.comparisons.find(({ cluster }) => cluster === one.id)?.basis ?? 'none',
       periodBasis: basisOf(windows).basis,
-      before: knownOf(earlier.windows),
-      between: knownOf(between),
-      period: knownOf(windows),
+      before: collectedExtent(earlier.windows),
+      between: collectedExtent(between),
+      period: collectedExtent(windows),
       replay: clusters.find(({ id }) => id === one.id)?.replay ?? null,
       problem: 'problem' in one ? one.problem : null,
     }
@@ -96,10 +96,10 @@ export async function readDiff(
   return {
     before,
     period,
-    collected: collectedOf(told, { before, period }),
+    collected: comparedCollected(told, { before, period }),
     clusters: told,
     changes,
-    timeToFix: episodesOf(past, { from: before.to, to: period.to }).timeToFix,
+    timeToFix: summarizeEpisodes(past, { from: before.to, to: period.to }).timeToFix,
     open: openOf(compared, period),
   }
 }
@@ -113,8 +113,8 @@ export function changeJson({ cluster, kind, ...change }: PathChange): Readonly<R
 function openOf(clusters: readonly ComparedCluster[], period: Span): OpenPaths {
   const open = clusters.flatMap(({ id, windows, episodes }) => {
     const known = windows.at(-1)?.end
-    return [...openEpisodes(episodesOf([{ id, periods: [], episodes }], period).all).values()].map(({ openedAt }) =>
-      known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known })),
+    return [...openEpisodes(summarizeEpisodes([{ id, periods: [], episodes }], period).all).values()].map(
+      ({ openedAt }) => (known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known }))),
     )
   })
   const ages = open.filter((age) => age !== null)
@@ -144,7 +144,7 @@ async function readOrProblem(
 }
 
 /** How much of a period is known, by its windows. */
-export function knownOf(windows: TimelineMonth['windows']): Known {
+export function collectedExtent(windows: TimelineMonth['windows']): Known {
   return {
     windows: windows.length,
     notCollected: windows.filter(({ collected }) => !collected).length,
@@ -154,7 +154,7 @@ export function knownOf(windows: TimelineMonth['windows']): Known {
 }
 
 /** How much of two periods, and of the time between where it is told of, was collected. */
-export function collectedOf(
+export function comparedCollected(
   clusters: readonly (Omit<DiffCluster, 'between'> & Partial<Pick<DiffCluster, 'between'>>)[],
   { before, period }: ComparedSpans,
 ): Diff['collected'] {

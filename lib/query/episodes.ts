@@ -8,7 +8,7 @@ import { episodesOf as knownEpisodes } from '../history/period.ts'
 import type { PathRow } from '../model/history.ts'
 import type { PathClass } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
-import { type EpisodeSummary, episodesOf } from '../report/summary/episode-summary.ts'
+import { type EpisodeSummary, summarizeEpisodes } from '../report/summary/episode-summary.ts'
 import { waivedRows } from '../assess/judge/waived.ts'
 import type { Waiver } from '../model/judgement.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
@@ -28,7 +28,7 @@ export type EpisodeRow = Omit<EpisodeSummary, 'isNew'> & {
 }
 
 /** Which episodes are wanted; absent: all. */
-export type EpisodesWanted = {
+export type EpisodeFilter = {
   readonly from: string
   readonly to: string
   readonly namespace?: string | undefined
@@ -40,7 +40,7 @@ export type EpisodesWanted = {
 /** Reads the episodes of a cluster that were open at some time of a period, and how much of it is known. Newest first: {@link byNewest}. */
 export async function readEpisodes(
   cluster: Cluster,
-  { open, ...wanted }: EpisodesWanted,
+  { open, ...wanted }: EpisodeFilter,
   {
     objects,
     now,
@@ -69,7 +69,7 @@ export async function readEpisodes(
     const rowsOf = Map.groupBy(rows(months, episodes, wanted, { fixOf, platformNamespaces }), ({ pathId }) => pathId)
     const classes = classesIn(months, { from, to }, platformNamespaces)
     const known = answer.knownUntil ?? to
-    const found = episodesOf([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
+    const found = summarizeEpisodes([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
       ({ isNew: _, ...one }): EpisodeRow[] => {
         const own = rowsOf.get(one.pathId)
         const isOpen = one.episode.endedAt === null

@@ -15,7 +15,7 @@ import type { Objects } from '../store/objects/objects.ts'
 import { declaredScope } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
-import { type DiffCluster, collectedOf, knownOf } from './diff.ts'
+import { type DiffCluster, comparedCollected, collectedExtent } from './diff.ts'
 import { settledBefore } from './parameters.ts'
 import { CLUSTERS_AT_ONCE } from './routes/cluster-history.ts'
 
@@ -34,7 +34,7 @@ export type FlowCluster = Omit<DiffCluster, 'between'> & {
 }
 
 /** How what was seen up to a later time differs from what was seen up to an earlier one. */
-export type Flow = {
+export type FlowDifference = {
   readonly before: Span
   readonly period: Span
   /** Whether every window of both spans was collected, of every cluster. Where it is not `all`, silence says nothing. */
@@ -64,7 +64,7 @@ export async function readFlow(
   clusters: readonly Cluster[],
   { before, at }: FlowTimes,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
-): Promise<Flow> {
+): Promise<FlowDifference> {
   const { declared: scope } = await declaredScope(objects)
   const { judgedClasses, platformNamespaces } = settingsOf(scope.report)
   const spans = [before, at ?? (await flowEnd(clusters, now, objects))].map((to) => ({
@@ -88,7 +88,7 @@ export async function readFlow(
   return {
     before: spans[0],
     period: spans[1],
-    collected: collectedOf(known, { before: spans[0], period: spans[1] }),
+    collected: comparedCollected(known, { before: spans[0], period: spans[1] }),
     clusters: known,
     judgedClasses,
     paths: read.flatMap(({ paths }) => paths).sort(byFlowChange),
@@ -124,8 +124,8 @@ function told(
       id,
       basis: basisOf(earlier.windows).basis,
       periodBasis: basisOf(later.windows).basis,
-      before: knownOf(earlier.windows),
-      period: knownOf(later.windows),
+      before: collectedExtent(earlier.windows),
+      period: collectedExtent(later.windows),
       replay: replay ?? null,
       problem,
       classes: later.classes,

@@ -205,12 +205,12 @@ export const archivePrefix = `${statePrefix}_archive/`
 export const archiveEnd = `${statePrefix}_set-aside0`
 
 /** The key of the windows of a cluster that were queried again. */
-export function askedKey(cluster: string): string {
+export function requeriedKey(cluster: string): string {
   return `${statePrefix}_asked/${checkedCluster(cluster)}.json`
 }
 
 /** The cluster in a key of that kind; undefined for any other text. */
-export function parseAskedKey(key: string): string | undefined {
+export function parseRequeriedKey(key: string): string | undefined {
   const [, cluster = ''] = ASKED_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
 }

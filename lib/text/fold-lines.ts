@@ -7,7 +7,7 @@ const MAX_KINDS = 100
 const SHOWN = 3
 
 /** Items of one kind. */
-export type Fold<T> = {
+export type FoldedItems<T> = {
   /** The first few, in their order. */
   readonly shown: readonly T[]
   readonly last: T
@@ -22,7 +22,7 @@ export function foldItems<T>(
   items: Iterable<T>,
   lineOf: (item: T) => string,
   most: number,
-): { readonly folds: readonly Fold<T>[]; readonly rest: number } {
+): { readonly folds: readonly FoldedItems<T>[]; readonly rest: number } {
   const folds = new Map<string, { shown: T[]; last: T; count: number }>()
   let rest = 0
   for (const item of items) {
@@ -48,7 +48,7 @@ export function foldLines(lines: Iterable<string>, most = MAX_KINDS): string[] {
 }
 
 /** The line for the items of a kind that are not shown; none if all are. */
-export function moreLines<T>({ shown, last, count }: Fold<T>, lineOf: (item: T) => string): string[] {
+export function moreLines<T>({ shown, last, count }: FoldedItems<T>, lineOf: (item: T) => string): string[] {
   const more = count - shown.length
   if (more === 0) return []
   return [more === 1 ? lineOf(last) : `and ${more} more of this kind, the last: ${lineOf(last)}`]

@@ -102,7 +102,7 @@ export function schemaProblems(
         problemAt(
           yaml,
           [...path, name],
-          `Cannot use "${short(name)}" in ${what}: it is not a field, known are ${fields.join(', ')}`,
+          `Cannot use "${shortValue(name)}" in ${what}: it is not a field, known are ${fields.join(', ')}`,
           true,
         ),
       )
@@ -110,7 +110,7 @@ export function schemaProblems(
     const name = issue.path.filter((part) => typeof part !== 'number').join('.')
     if (found === undefined) return [problemAt(yaml, path, `Cannot use ${what} without "${name}": ${issue.message}`)]
     const isScalar = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
-    const subject = isScalar ? `"${short(String(found))}" as ${name}` : name
+    const subject = isScalar ? `"${shortValue(String(found))}" as ${name}` : name
     return [problemAt(yaml, path, `Cannot use ${subject} of ${what}: ${issue.message}`)]
   })
 }
@@ -133,7 +133,7 @@ export function wrong(...problems: readonly Problem[]): {
 }
 
 /** A value as messages quote it. */
-export function short(text: string): string {
+export function shortValue(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text
 }
 

@@ -11,7 +11,7 @@ import { printable } from '../../lib/text/printable.ts'
 import type { PathRow } from '../../lib/model/history.ts'
 import type { Window } from '../../lib/model/time.ts'
 import {
-  parseAskedKey,
+  parseRequeriedKey,
   parseChangeKey,
   parseEvidenceKey,
   parseTimelineKey,
@@ -295,7 +295,7 @@ test('keys come from no name, and no file is outside of the store and the report
       ['kubeconfig', 'registry/clusters.json', 'state/shop.json', '.lock'].includes(key) ||
       // What vouches for the clusters lies beside the store.
       ['ciphertrail-data.trust', 'ciphertrail-data.trust.lock'].includes(file) ||
-      parseAskedKey(key) === 'shop' ||
+      parseRequeriedKey(key) === 'shop' ||
       /^ciphertrail-report\/(report\.(html|pdf)|(?:summary|oscal|oscal-plan|ocsf)\.json|[a-z-]+\.csv)$/.test(key) ||
       isReportKey(key) ||
       [parseEvidenceKey, parseWindowKey, parseTimelineKey, parseChangeKey].some(

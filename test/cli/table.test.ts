@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Column, tableLines } from '../../cli/terminal-table.ts'
+import { type TerminalColumn, tableLines } from '../../cli/terminal-table.ts'
 
 type Row = readonly string[]
 
-const column = (heading: string, index: number, isMain: boolean): Column<Row> => ({
+const column = (heading: string, index: number, isMain: boolean): TerminalColumn<Row> => ({
   heading,
   text: (row) => row[index] ?? '',
   ...(isMain ? { isMain } : {}),

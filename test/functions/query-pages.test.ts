@@ -6,8 +6,8 @@ import type { GatewayHandler } from '../support/aws/api-gateway.ts'
 import { capturedLog, contextOf } from '../support/aws/lambda.ts'
 import { type PagesWorld, startPagesWorld } from '../support/aws/pages-world.ts'
 import { setEnvironment } from '../support/process/environment.ts'
-import { CLIENT } from '../support/servers/oidc-server.ts'
-import { plainBrowser } from '../support/servers/plain-browser.ts'
+import { CLIENT } from '../support/sign-in/oidc-server.ts'
+import { plainBrowser } from '../support/sign-in/plain-browser.ts'
 
 const ended: (() => Promise<void> | void)[] = []
 

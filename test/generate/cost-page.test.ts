@@ -6,8 +6,8 @@ import { ALARMS, COUNTED, METRICS, type S3Requests, costPage, monthOf } from '..
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
 import { alertDue } from '../../lib/jobs/alert-channels.ts'
 import { collectDue } from '../../lib/jobs/collect-window.ts'
-import { deliverAsked } from '../../lib/jobs/deliver-mails.ts'
-import { mailsDue } from '../../lib/jobs/due-mails.ts'
+import { deliverRequested } from '../../lib/jobs/mail/deliver-mails.ts'
+import { mailsDue } from '../../lib/jobs/mail/due-mails.ts'
 import { plan } from '../../lib/jobs/plan-collection.ts'
 import { noteTrust } from '../../lib/jobs/trust-note.ts'
 import type { Memory } from '../../lib/history/recent.ts'
@@ -119,7 +119,7 @@ test('the requests of the model for mail and alerts are those that are made', as
     await addChannel({ id, recipients, hasAlerts: false }, author, objects)
     taken()
     const instructions = { at: now(), version: '0.0.0', url: null, from }
-    const { outcome } = await deliverAsked({ channel: id, week: '2026-W48' }, instructions, { objects, send, now })
+    const { outcome } = await deliverRequested({ channel: id, week: '2026-W48' }, instructions, { objects, send, now })
     assert.equal(outcome, 'delivered')
     return taken()
   }

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { State as PathState } from '../../lib/model/path.ts'
 import type { Window } from '../../lib/model/time.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
-import { checkDerived } from '../../lib/seal/verify/check-derived.ts'
+import { checkDerivedObjects } from '../../lib/seal/verify/check-derived.ts'
 import {
   archiveBefore,
   dayOf,
@@ -259,7 +259,7 @@ test('the archive is what the state would say if nothing ever left it, however e
         days.map(({ day }) => archiveKey(cluster.id, day)),
         'it removes days that are not named any more',
       )
-      const findings = await checkDerived(registered, deps(objects))
+      const findings = await checkDerivedObjects(registered, deps(objects))
       assert.deepEqual(
         findings.filter(({ key }) => key !== null && derived[key] !== undefined),
         [],
@@ -381,7 +381,7 @@ test('a state of which nothing ever left is read as it is, is no fault, and shri
     /"format":"ciphertrail\/state\/1"/,
   )
   await compareReaders(await stateOf(objects), objects)
-  assert.deepEqual(await checkDerived(cluster, deps(objects)), [])
+  assert.deepEqual(await checkDerivedObjects(cluster, deps(objects)), [])
   // Without anything new, too.
   await deriveCluster(cluster, deps(objects), [idOf(simple(83))])
   assert.deepEqual(await derivedIn(objects), before)
@@ -414,7 +414,7 @@ test('who brings an old state into the new form may die at any write', async () 
     assert.deepEqual(await readUnarchived(await stateOf(objects), objects), before, `killed at write ${kills}`)
     assert.deepEqual(await readHistory('demo', objects), history)
     assert.deepEqual(
-      (await checkDerived(cluster, deps(objects))).filter(
+      (await checkDerivedObjects(cluster, deps(objects))).filter(
         ({ problem }) => !problem.startsWith('no evidence comes to it'),
       ),
       [],
@@ -489,7 +489,7 @@ test('a day of the archive that is damaged or missing is said by who needs it, a
     })
     assert.equal((await readWindow('demo', quarter(40).start, objects))?.collected, true, 'other days can be read')
     assert.deepEqual(
-      (await checkDerived(cluster, deps(objects))).map((finding) => finding.key),
+      (await checkDerivedObjects(cluster, deps(objects))).map((finding) => finding.key),
       [key],
     )
     const late = simple(21, { number: 2, complete: false })
@@ -503,7 +503,7 @@ test('a day of the archive that is damaged or missing is said by who needs it, a
     assert.deepEqual((await deriveCluster(cluster, deps(mended), [idOf(late)])).errors, [
       `Cannot read "${key}": damaged, so everything is derived again from evidence`,
     ])
-    assert.deepEqual(await checkDerived(cluster, deps(mended)), [])
+    assert.deepEqual(await checkDerivedObjects(cluster, deps(mended)), [])
     assert.deepEqual((await rebuildCluster(cluster, deps(objects))).errors, [])
     assert.deepEqual(await derivedIn(objects), expected)
   }

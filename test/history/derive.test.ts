@@ -23,7 +23,7 @@ import {
   windowKey,
 } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
-import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/history/namespaces.ts'
+import { type NamespaceStatuses, nextStatuses, sightOf } from '../../lib/history/namespaces.ts'
 import { type Memory, readLast, readRecent } from '../../lib/history/recent.ts'
 import { DamagedError, encodeDerived, sha256Of } from '../../lib/store/objects/derived-object.ts'
 import { readExpected, readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
@@ -930,13 +930,13 @@ test('readRecent() says without a month what the whole history says, whatever it
           }
           const results = await Promise.all(recent.windows.map(({ start }) => readWindow('demo', start, objects)))
           assert.deepEqual(labelled, uniteNamespaces(results.map((own) => own?.namespaces ?? null)))
-          let standings: NamespaceStandings = new Map()
+          let standings: NamespaceStatuses = new Map()
           for (const window of recent.windows)
-            standings = nextStandings(
+            standings = nextStatuses(
               standings,
               sightOf({ window, result: (await readWindow('demo', window.start, objects)) ?? null }),
             )
-          assert.deepEqual(namespaces.last.reduce(nextStandings, namespaces.before), standings)
+          assert.deepEqual(namespaces.last.reduce(nextStatuses, namespaces.before), standings)
         }
       },
     ),

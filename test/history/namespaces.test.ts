@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from '../../lib/history/namespaces.ts'
+import { type NamespaceSight, type NamespaceStatuses, nextStatuses, sightOf } from '../../lib/history/namespaces.ts'
 import { coverageOf, halfDay, windowResult } from '../support/stored/window-results.ts'
 import '../support/property-seed.ts'
 
@@ -36,14 +36,14 @@ function wanted(sights: readonly NamespaceSight[], name: string): boolean | null
   return (sights.at(-1)?.seconds.get(name)?.observed ?? 0) > 0
 }
 
-test('nextStandings() calls a namespace observed only where some of it was, and nothing to be seen only where a complete list says so', () => {
+test('nextStatuses() calls a namespace observed only where some of it was, and nothing to be seen only where a complete list says so', () => {
   let lost = 0
   fc.assert(
     fc.property(fc.array(anySight, { minLength: 1, maxLength: 12 }), (given) => {
       const sights = given.map((sight, index) => ({ ...sight, end: halfDay(index).end }))
-      let standings: NamespaceStandings = new Map()
+      let standings: NamespaceStatuses = new Map()
       for (const [index, sight] of sights.entries()) {
-        standings = nextStandings(standings, sight)
+        standings = nextStatuses(standings, sight)
         const upTo = sights.slice(0, index + 1)
         for (const name of NAMES) {
           const isKnown = upTo.some(({ seconds: of }) => (of.get(name)?.expected ?? 0) > 0)

@@ -7,16 +7,16 @@ import { collectDue, collectWindows } from '../../lib/jobs/collect-window.ts'
 import { isDueAgain } from '../../lib/jobs/due-windows.ts'
 import { plan } from '../../lib/jobs/plan-collection.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
-import { readAsked, writeAsked } from '../../lib/store/evidence/asked.ts'
+import { readRequeried, writeRequeried } from '../../lib/store/evidence/asked.ts'
 import { listAttempts, readSnapshot } from '../../lib/store/evidence/evidence.ts'
-import { askedKey, evidenceKey } from '../../lib/store/keys.ts'
+import { requeriedKey, evidenceKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { newRegistration } from '../../lib/store/registry/registration.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { readHistory, readWindow } from '../../lib/history/cluster-state.ts'
 import { rows } from '../../lib/history/rows/path-history.ts'
 import { rebuildCluster } from '../../lib/history/derive.ts'
-import { checkDerived } from '../../lib/seal/verify/check-derived.ts'
+import { checkDerivedObjects } from '../../lib/seal/verify/check-derived.ts'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects, type StoreRequest } from '../support/stored/memory-objects.ts'
@@ -168,7 +168,7 @@ test('a source that does not answer is asked again by the next run, and nothing 
   assert.deepEqual((await collectEach(1, objects, { lateMinutes: 8 }, 2)).again, [keyOf(0, 2)])
   await collectEach(1, objects, { lateMinutes: 8, areListsRead: false }, 3)
   assert.equal(await attemptsAt(1, objects), 1)
-  assert.deepEqual([...(await readAsked('shop', objects)).windows].length, 1)
+  assert.deepEqual([...(await readRequeried('shop', objects)).windows].length, 1)
   const { again } = await collectEach(1, objects, { lateMinutes: 8 }, 4)
   assert.deepEqual(again, [keyOf(1, 2), keyOf(2, 2)])
 })
@@ -181,7 +181,7 @@ test('an answer that was stored by somebody who died before it was derived is no
     for await (const key of objects.list(prefix)) held.set(key, (await objects.get(key))?.body ?? Buffer.of())
   await collectEach(1, objects, { lateMinutes: 8 }, 2)
   for (const [key, body] of held) await objects.putIf(key, body, (await objects.get(key))?.etag ?? null)
-  await objects.remove(askedKey('shop'))
+  await objects.remove(requeriedKey('shop'))
   const { again } = await collectEach(1, objects, { lateMinutes: 8 }, 3)
   assert.deepEqual(again, [keyOf(0, 2), keyOf(1, 2)])
   assert.equal(await attemptsAt(0, objects), 2)
@@ -191,23 +191,27 @@ test('an answer that was stored by somebody who died before it was derived is no
 test('who lost what was asked asks once more, and it changes no evidence', async () => {
   const objects = await freshStore()
   await collectEach(4, objects)
-  await objects.remove(askedKey('shop'))
+  await objects.remove(requeriedKey('shop'))
   const { asked, again } = await collectEach(1, objects, {}, 4)
   assert.deepEqual([asked, again], [[25, 5, 10, 15], []])
   assert.equal(await attemptsAt(0, objects), 1)
-  await objects.putIf(askedKey('shop'), Buffer.from('damaged'), (await objects.get(askedKey('shop')))?.etag ?? null)
+  await objects.putIf(
+    requeriedKey('shop'),
+    Buffer.from('damaged'),
+    (await objects.get(requeriedKey('shop')))?.etag ?? null,
+  )
   assert.equal((await collectEach(1, objects, {}, 5)).asked.length, 5)
 })
 
 test('what was asked is forgotten once nobody asks it any more, and who is second adds nothing', async () => {
   const objects = await freshStore()
-  const nothing = await readAsked('shop', objects)
-  await writeAsked('shop', nothing, [toldWindow(0), toldWindow(2)], 0, objects)
-  await writeAsked('shop', nothing, [toldWindow(1)], 0, objects)
-  assert.equal((await readAsked('shop', objects)).windows.size, 2)
+  const nothing = await readRequeried('shop', objects)
+  await writeRequeried('shop', nothing, [toldWindow(0), toldWindow(2)], 0, objects)
+  await writeRequeried('shop', nothing, [toldWindow(1)], 0, objects)
+  assert.equal((await readRequeried('shop', objects)).windows.size, 2)
   const since = toSeconds(toldWindow(2).end)
-  await writeAsked('shop', await readAsked('shop', objects), [toldWindow(3)], since, objects)
-  assert.equal((await readAsked('shop', objects)).windows.size, 2)
+  await writeRequeried('shop', await readRequeried('shop', objects), [toldWindow(3)], since, objects)
+  assert.equal((await readRequeried('shop', objects)).windows.size, 2)
 })
 
 test('a person who collects by hand asks again, too, also where nothing else is due', async () => {
@@ -235,7 +239,7 @@ test('the log takes other attempts as it takes any, and what is derived of them 
   const [cluster] = await readClusters({ objects })
   assert.ok(cluster)
   const deps = { objects, assess: assessWindow }
-  assert.deepEqual(await checkDerived(cluster, deps), [])
+  assert.deepEqual(await checkDerivedObjects(cluster, deps), [])
   const before = await readHistory('shop', objects)
   await rebuildCluster(cluster, deps)
   assert.deepEqual(await readHistory('shop', objects), before)
@@ -250,7 +254,7 @@ test('asking again costs an attempt read, a look at the state and what was asked
   const text = requests.map(({ member, key }) => `${member} ${key}`)
   context.diagnostic(text.join(', '))
   const own = text.filter((one) => one.includes('_asked') || one.endsWith(keyOf(3, 1)))
-  assert.deepEqual(own, [`get ${askedKey('shop')}`, `get ${keyOf(3, 1)}`, `putIf ${askedKey('shop')}`])
+  assert.deepEqual(own, [`get ${requeriedKey('shop')}`, `get ${keyOf(3, 1)}`, `putIf ${requeriedKey('shop')}`])
 })
 
 test('an agent asks each window again in the run whose window ended as the time for that came, by its attempts alone', async () => {

@@ -10,7 +10,7 @@ import { keepReport, makeReport, reportWeek } from '../../lib/jobs/make-report.t
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { compactCluster as compactStored } from '../../lib/history/derive.ts'
-import { parseAskedKey } from '../../lib/store/keys.ts'
+import { parseRequeriedKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { readHistory, readWindow } from '../../lib/history/cluster-state.ts'
@@ -95,7 +95,7 @@ function differing(a: Held, b: Held): string[] {
 /** A run that dies before it noted what it asked again leaves that to the next window's; that one asks once more. */
 function areSameButAsked(left: Held, expected: Held): void {
   assert.deepEqual(
-    differing(left, expected).filter((key) => parseAskedKey(key) === undefined),
+    differing(left, expected).filter((key) => parseRequeriedKey(key) === undefined),
     [],
   )
 }

@@ -5,8 +5,8 @@ import {
   archiveEnd,
   archiveKey,
   archivePrefix,
-  askedKey,
-  parseAskedKey,
+  requeriedKey,
+  parseRequeriedKey,
   parseStateKey,
   archiveOf,
   parseArchiveKey,
@@ -69,10 +69,13 @@ test('keys read as the design says', () => {
   assert.deepEqual(parseArchiveKey('state/_archive/shop/2026-11-24.json'), { cluster: 'shop', day: '2026-11-24' })
   for (const other of ['state/shop.json', 'state/_archive/shop/2026-11.json', 'state/_archive/Shop/2026-11-24.json'])
     assert.equal(parseArchiveKey(other), undefined)
-  const asked = askedKey('shop')
+  const asked = requeriedKey('shop')
   assert.equal(asked, 'state/_asked/shop.json')
-  assert.deepEqual([parseAskedKey(asked), parseStateKey(asked), parseArchiveKey(asked)], ['shop', undefined, undefined])
-  assert.equal(parseAskedKey('state/shop.json'), undefined)
+  assert.deepEqual(
+    [parseRequeriedKey(asked), parseStateKey(asked), parseArchiveKey(asked)],
+    ['shop', undefined, undefined],
+  )
+  assert.equal(parseRequeriedKey('state/shop.json'), undefined)
   // Whoever lists states skips both at once.
   assert.ok(archivePrefix < asked && asked < archiveEnd && archiveEnd < stateKey('a') && stateKey('9') < archivePrefix)
   assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11/intervals.parquet')
@@ -209,7 +212,7 @@ test('making a key of a part that has no place in it throws one clear line', () 
   }
   for (const id of ['', 'Shop', '../shop', '-shop', 'shop-', 's/hop', 'a'.repeat(64), 'shop\n', 'ｓhop']) {
     assert.equal(isClusterId(id), false)
-    for (const make of [stateKey, askedKey, archiveOf, windowPrefix, timelinePrefix, coveragePrefix]) {
+    for (const make of [stateKey, requeriedKey, archiveOf, windowPrefix, timelinePrefix, coveragePrefix]) {
       assert.throws(() => make(id), { name: 'RangeError', message: /^Cannot make a key of cluster ".*": [ -~]+$/ })
     }
   }

@@ -5,7 +5,7 @@ import type { GatewayHandler } from '../support/aws/api-gateway.ts'
 import { capturedLog } from '../support/aws/lambda.ts'
 import { packagedHandler } from '../support/aws/packaged-functions.ts'
 import { type PagesWorld, startPagesWorld } from '../support/aws/pages-world.ts'
-import { plainBrowser } from '../support/servers/plain-browser.ts'
+import { plainBrowser } from '../support/sign-in/plain-browser.ts'
 
 const ended: (() => Promise<void> | void)[] = []
 

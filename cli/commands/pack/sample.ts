@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { haveRoot, leavesOf, proverOf, type SignedHead } from '../../../lib/pack/log-files.ts'
+import { haveRoot, leavesOf, proverOf, type PackedHead } from '../../../lib/pack/log-files.ts'
 import type { NumberedLeaf } from '../../../lib/pack/packed-leaves.ts'
 import { pickWindows, type Population, populationOf, type SampledWindow } from '../../../lib/pack/sample.ts'
 import { sealedClusters } from '../../../lib/pack/sealed-registry.ts'
@@ -18,7 +18,7 @@ import { type Console, UsageError } from '../../console.ts'
 import { chosenClusters, openStore } from '../../open-store.ts'
 import { collectValues, readNumber } from '../../option-values.ts'
 import { PERIOD_HELP, type PeriodOptions, readPeriodOptions, WEEK_HELP } from '../../period-options.ts'
-import { type Column, tableLines } from '../../terminal-table.ts'
+import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
 import { count } from '../log.ts'
 
 type SampleOptions = PeriodOptions & {
@@ -118,7 +118,7 @@ async function watchedClusters(
 
 type Sample = {
   readonly vkey: string
-  readonly checkpoint: SignedHead['checkpoint']
+  readonly checkpoint: PackedHead['checkpoint']
   readonly period: ReportPeriod
   readonly seed: string
   readonly wanted: number
@@ -171,7 +171,7 @@ function sampleLines({ vkey, checkpoint, period, seed, wanted, population, picke
   ]
 }
 
-const COLUMNS: readonly Column<ProvedWindow>[] = [
+const COLUMNS: readonly TerminalColumn<ProvedWindow>[] = [
   { heading: 'WINDOW', text: ({ window }) => windowText(window) },
   { heading: 'CLUSTER', text: ({ cluster }) => cluster },
   { heading: 'STATUS', text: ({ status }) => status },

@@ -19,7 +19,7 @@ export type SignInOptions = {
   readonly oidcScope: string
 }
 
-/** Adds the options that {@link openSignIn} reads. */
+/** Adds the options that {@link openIssuerSignIn} reads. */
 export function addSignInOptions(command: Command): Command {
   return command
     .option(
@@ -32,7 +32,7 @@ export function addSignInOptions(command: Command): Command {
 }
 
 /** Where people sign in; undefined if no option says so. Throws UsageError, and an `Error` of one line for a secret that cannot be used. */
-export async function openSignIn(
+export async function openIssuerSignIn(
   {
     oidcIssuer,
     oidcClient: clientId,

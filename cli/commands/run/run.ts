@@ -18,19 +18,19 @@ import { StoreError } from '../../../lib/store/objects/objects.ts'
 import { readClusters } from '../../../lib/store/registry/registry.ts'
 import { type Console, UsageError } from '../../console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, noTokens, openAccess, refuseOpenUrl } from './run-access.ts'
-import { openSignIn } from './run-sign-in.ts'
+import { openIssuerSignIn } from './run-sign-in.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { workerSettings } from './worker.ts'
 import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
 import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../../signer.ts'
 import { openStore, placeOf, rightsFix } from '../../open-store.ts'
 import { refuseFolders } from '../../operator-trust.ts'
-import { addTimestampOptions, openTimestamping, type TimestampOptions } from '../../timestamping.ts'
+import { addTimestampOptions, openTimestamping, type TsaOptions } from '../../timestamping.ts'
 import { readDuration, readNumber, readUrl } from '../../option-values.ts'
 
 /** The options of `run`. */
 type RunOptions = SignerOptions &
-  TimestampOptions &
+  TsaOptions &
   AccessOptions & {
     readonly listen: string
     readonly timeZone?: string
@@ -145,7 +145,7 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
   const bare = host.replace(/^\[(.*)\]$/, '$1')
   const url = readUrl(options.url ?? config.url)
   const tokens = await openAccess(options, { config, now })
-  const signIn = await openSignIn(options, url, { config, now })
+  const signIn = await openIssuerSignIn(options, url, { config, now })
   const given = tokens ?? (signIn === undefined ? undefined : noTokens)
   const access = accessOn(bare, given)
   refuseOpenUrl(url, given)

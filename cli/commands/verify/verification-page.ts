@@ -2,7 +2,7 @@ import { printable } from '../../../lib/text/printable.ts'
 import type { ClusterAccount } from '../../../lib/seal/verify/account.ts'
 import type { Verification } from '../../../lib/seal/verify/verify-period.ts'
 import { count, findingLines } from '../log.ts'
-import { type Column, tableLines } from '../../terminal-table.ts'
+import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
 
 /** So many kinds of findings, and of objects that are not sealed, are on the page: `--json` has more. */
 const MAX_SHOWN = 20
@@ -80,7 +80,7 @@ function notShown({ key, since, checkpoint, isPartial, objects }: Verification):
   ]
 }
 
-const COLUMNS: readonly Column<ClusterAccount>[] = [
+const COLUMNS: readonly TerminalColumn<ClusterAccount>[] = [
   { heading: 'CLUSTER', text: ({ cluster }) => cluster },
   { heading: 'FROM', text: ({ from }) => from },
   { heading: 'TO', text: ({ to }) => to },

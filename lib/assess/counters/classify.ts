@@ -18,7 +18,7 @@ export type Tls = {
 }
 
 /** Whether a reading can be trusted; false labels can only lower its state. */
-export type Standing = { readonly overridden: boolean; readonly impostor: boolean }
+export type LabelTrust = { readonly overridden: boolean; readonly impostor: boolean }
 
 /** Counters of a port's inbound traffic without mesh TLS, for one pod and one reason. */
 export type Inbound = {
@@ -101,7 +101,7 @@ export function stateOfLabels(
 export function lowered(
   state: State,
   reason: string,
-  { overridden, impostor }: Standing,
+  { overridden, impostor }: LabelTrust,
 ): { state: State; reason: string } {
   if (impostor) return { state: 'unknown', reason: 'instance-not-confirmed' }
   const isEncrypted = state === 'mtls' || state === 'tls-anonymous' || state === 'app-tls' || state === 'exempt'
@@ -109,7 +109,7 @@ export function lowered(
 }
 
 /** Classifies outbound traffic without mesh TLS; null if nothing was open or opened in the window. */
-export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing): LabelVerdict | null {
+export function classifyOutbound(labels: Tls, seen: Outbound, standing: LabelTrust): LabelVerdict | null {
   if (total(seen.opened) === 0 && seen.openAtScrape === 0 && total(seen.bytes) === 0) return null
   const named = (state: State, reason: string): LabelVerdict => ({
     ...lowered(state, reason, standing),
@@ -127,7 +127,7 @@ export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing
  * Classifies inbound traffic without mesh TLS of one pod's port, first match first. Allowed, refused and probe traffic each give a verdict; empty if nothing
  * was open or moved.
  */
-export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing): LabelVerdict[] {
+export function classifyInbound(labels: Tls, seen: Inbound, standing: LabelTrust): LabelVerdict[] {
   const verdict = (
     state: State,
     outcome: Outcome,

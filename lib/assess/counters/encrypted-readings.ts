@@ -6,7 +6,7 @@ import type { QueryName } from '../../observed/prometheus-queries.ts'
 import { stateOfLabels, lowered } from './classify.ts'
 import { NO_SCRAPES } from './reading.ts'
 import { lastUntil } from './metrics.ts'
-import { tlsOf, standingOf } from './readings.ts'
+import { tlsOf, labelTrustOf } from './readings.ts'
 
 /**
  * Reads traffic with mesh TLS from Prometheus's reduced answers. A series that may be older than the window (its proxy was not scraped just before it, and
@@ -62,7 +62,7 @@ export function encryptedReadings(input: ReadingInput): CounterReading[] {
         at,
         port: portOf(at.labels) ?? 0,
         verdict: {
-          ...lowered(state, reason, standingOf(at)),
+          ...lowered(state, reason, labelTrustOf(at)),
           outcome: 'allowed',
           source: side === 'outbound' ? 'named' : 'unmeshed',
         },
@@ -118,7 +118,7 @@ export function adminReadings({ answers, attribute }: ReadingInput): CounterRead
         side: 'inbound',
         at,
         port: portOf(at.labels) ?? 0,
-        verdict: { ...lowered(proved, reason, standingOf(at)), outcome: 'allowed', source: 'unmeshed' },
+        verdict: { ...lowered(proved, reason, labelTrustOf(at)), outcome: 'allowed', source: 'unmeshed' },
         peerId: '',
         opens: Math.max(1, value),
         sinceUnknown: false,

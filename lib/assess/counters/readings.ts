@@ -163,7 +163,7 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Coun
             tcpAllowed: byProbes(tcpAllowed, isOpaque ? ['http', 'https', 'grpc', 'tcp'] : ['https']),
           },
   }
-  return classifyInbound(labels, seen, standingOf(at)).map((verdict, index): CounterReading => {
+  return classifyInbound(labels, seen, labelTrustOf(at)).map((verdict, index): CounterReading => {
     // Connections and bytes are not counted by outcome, so the first verdict gets them.
     const refusedOnly = verdict.outcome === 'refused' && seen.opened.count === 0
     return {
@@ -230,7 +230,7 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Coun
   const labels = tlsOf(at.labels, 'server_id')
   const isBegunHere =
     seen.opened.count > 0 && seen.opened.undated === 0 && !seen.opened.justBefore && !isOpenAtStart(group, input)
-  const verdict = classifyOutbound(labels, seen, standingOf(at))
+  const verdict = classifyOutbound(labels, seen, labelTrustOf(at))
   if (verdict === null) return []
   return [
     {
@@ -248,6 +248,6 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Coun
 }
 
 /** Whether a series may belong to another pod than its labels name. */
-export function standingOf(at: Attribution): { overridden: boolean; impostor: boolean } {
+export function labelTrustOf(at: Attribution): { overridden: boolean; impostor: boolean } {
   return { overridden: at.overridden, impostor: at.standing === 'impostor' }
 }

@@ -10,7 +10,7 @@ import {
   problemAt,
   readYaml,
   schemaProblems,
-  short,
+  shortValue,
   wrong,
 } from '../../text/yaml.ts'
 import { WANTED_SHARE } from './wanted.ts'
@@ -186,7 +186,7 @@ export function readScopes(source: string): Read<DeclaredScope> {
           problemAt(
             file,
             [...base, 'labels', name],
-            `Cannot use "${short(name)}" as a label of the scope of "${framework}": no label has such a name, wanted one such as app.kubernetes.io/part-of`,
+            `Cannot use "${shortValue(name)}" as a label of the scope of "${framework}": no label has such a name, wanted one such as app.kubernetes.io/part-of`,
             true,
           ),
         )

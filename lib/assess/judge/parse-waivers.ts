@@ -10,7 +10,7 @@ import {
   problemAt,
   readYaml,
   schemaProblems,
-  short,
+  shortValue,
   wrong,
 } from '../../text/yaml.ts'
 import { pattern, textField } from './yaml-fields.ts'
@@ -110,13 +110,13 @@ export function parseWaivers(source: string): Read<readonly Waiver[]> {
   const problems: Problem[] = []
   const waivers: Waiver[] = []
   for (const [id, given] of Object.entries(file.value)) {
-    const what = `waiver "${short(id)}"`
+    const what = `waiver "${shortValue(id)}"`
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(id))
       problems.push(
         problemAt(
           file,
           [id],
-          `Cannot use "${short(id)}" as the id of a waiver: wanted 1 to 63 of a-z, 0-9 and "-", neither first nor last "-"`,
+          `Cannot use "${shortValue(id)}" as the id of a waiver: wanted 1 to 63 of a-z, 0-9 and "-", neither first nor last "-"`,
           true,
         ),
       )

@@ -277,7 +277,7 @@ export function clearWords(path: PathHistory): string {
 }
 
 /** Describes the windows in which a path's state is unknown; empty if there are none. */
-export function untoldWords({ rows, windows: { unknown } }: PathHistory): string {
+export function unknownWindowsWords({ rows, windows: { unknown } }: PathHistory): string {
   if (unknown === 0) return ''
   const reason = rows.find((row) => row.state === 'unknown')?.reason ?? ''
   return `State unknown in ${windowCount(unknown)}${reason === '' ? '' : ` (${reason})`}`
@@ -307,7 +307,7 @@ export function pathFinding(
 ): RuleFinding & { readonly subject: Extract<Subject, { kind: 'path' }> } {
   const { cluster, pathId, source, destination, port } = path
   const subject = { kind: 'path', cluster, pathId, source, destination, port } as const
-  return { subject, verdict, detail, seen, untold: untoldWords(path) }
+  return { subject, verdict, detail, seen, untold: unknownWindowsWords(path) }
 }
 
 /** Makes a finding about a workload's port. */
@@ -317,7 +317,7 @@ export function ofPort(
   detail: string,
   seen: Seen | null = null,
 ): RuleFinding {
-  const untold = paths.map(untoldWords).find((words) => words !== '') ?? ''
+  const untold = paths.map(unknownWindowsWords).find((words) => words !== '') ?? ''
   return { subject: { kind: 'port', cluster, workload, port }, verdict, detail, seen, untold }
 }
 

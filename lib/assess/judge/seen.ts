@@ -117,7 +117,7 @@ export function seenOfCluster(seen: readonly { readonly start: string }[], perio
  * @param told windows with traffic that answer it
  * @param untold windows with traffic that do not
  */
-export function withUntold(seen: Seen, told: number, untold: number): Seen {
+export function withUnknownWindows(seen: Seen, told: number, untold: number): Seen {
   if (told + untold === 0) return seen
   const kept = seen.seenWindows === 0 ? 0 : Math.max(0, 1 - untold / seen.seenWindows)
   return {

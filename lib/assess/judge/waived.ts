@@ -114,13 +114,13 @@ export function waiverResult(waiver: Waiver, findings: number, at: string): Waiv
 }
 
 /** Status of a waiver without a history: its use is unknown, so `findings` is null and the status at most `in-force`. */
-export type WaiverStanding = Omit<WaiverResult, 'status' | 'findings'> & {
+export type WaiverStatus = Omit<WaiverResult, 'status' | 'findings'> & {
   readonly status: WaiverResult['status'] | 'in-force'
   readonly findings: number | null
 }
 
 /** Returns the status of a waiver at a time, whatever it accepts. */
-export function waiverStanding(waiver: Waiver, at: string): WaiverStanding {
+export function waiverStatus(waiver: Waiver, at: string): WaiverStatus {
   // Assume that it accepts something, so that only its expiry decides.
   const { status, isTooBroad: isBroad } = waiverResult(waiver, 1, at)
   return { waiver, isTooBroad: isBroad, status: status === 'in-use' ? 'in-force' : status, findings: null }

@@ -2,7 +2,7 @@ import type { PacketEnd } from '../../observed/packet-rows.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { Seconds } from '../../model/time.ts'
 import { factsOf, workloadKey } from '../pods/facts.ts'
-import type { Listed } from '../pods/lists.ts'
+import type { KubernetesLists } from '../pods/lists.ts'
 
 /**
  * Finds who has an address: the workload of its pod in the Kubernetes lists, or the service. Null if the address is unknown, several workloads may have had
@@ -12,7 +12,7 @@ import type { Listed } from '../pods/lists.ts'
  * @param time time of the capture, because addresses of ended pods are reused
  */
 export function endNamer(
-  { before, after }: { readonly before: Listed | null; readonly after: Listed | null },
+  { before, after }: { readonly before: KubernetesLists | null; readonly after: KubernetesLists | null },
   time: { readonly start: Seconds; readonly end: Seconds },
   linkerdNamespace: string,
 ): (end: PacketEnd) => Endpoint | null {

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../model/path.ts'
 import type { Seconds } from '../../model/time.ts'
 import { END_SECONDS, type SeenPods, type Traffic, findSeen } from './seen-pods.ts'
-import { type Listed, templatesOf } from './lists.ts'
+import { type KubernetesLists, templatesOf } from './lists.ts'
 import { type PodFacts, controllerOf, joinPods, podFacts } from './pods.ts'
 import { type UnknownPod, unlistedPods } from './unlisted.ts'
 import { compareText } from '../../text/order.ts'
@@ -16,8 +16,8 @@ export type Fact<T> =
  * either list.
  */
 export type Facts = {
-  readonly before: Listed | null
-  readonly after: Listed | null
+  readonly before: KubernetesLists | null
+  readonly after: KubernetesLists | null
   /**
    * True: the pods of the window and their specs are known. Either the lists on both sides agree, or the list after the window contains every pod that
    * cAdvisor showed on every node, since a pod's spec does not change while it lives. Labels and policies can change, so they need both lists.
@@ -65,8 +65,8 @@ const NO_WITNESSES: Witnesses = { seen: null, vanishedAt: () => null }
 
 /** Merges the lists before and after a window `(start, end]`, and other sources, into the facts of the window. */
 export function factsOf(
-  before: Listed | null,
-  after: Listed | null,
+  before: KubernetesLists | null,
+  after: KubernetesLists | null,
   window: { readonly start: Seconds; readonly end: Seconds },
   linkerdNamespace: string,
   witnesses: Witnesses = NO_WITNESSES,
@@ -76,7 +76,7 @@ export function factsOf(
   const isIPv6Disabled = taken
     .flatMap(({ configmaps }) => configmaps)
     .find(({ values }) => values?.disableIPv6 !== undefined)?.values?.disableIPv6
-  const read = (listed: Listed | null, isGone: (uid: string) => boolean) =>
+  const read = (listed: KubernetesLists | null, isGone: (uid: string) => boolean) =>
     new Map(
       (listed?.pods ?? []).map((pod) => {
         const uid = pod.metadata.uid ?? `${pod.metadata.namespace}/${pod.metadata.name}`
@@ -185,7 +185,7 @@ function isAllSeen(
   })
 }
 
-function rollUpBy(taken: readonly Listed[]): (workload: Endpoint) => Endpoint {
+function rollUpBy(taken: readonly KubernetesLists[]): (workload: Endpoint) => Endpoint {
   const owners = new Map<string, Endpoint>()
   for (const { replicasets, jobs } of taken) {
     for (const [kind, objects] of [
@@ -214,7 +214,7 @@ function rollUpBy(taken: readonly Listed[]): (workload: Endpoint) => Endpoint {
 
 /** Finds controllers by a pod's name. The controller with the longest matching prefix is a guess, which may only lower a reading. */
 function ownersByName(
-  taken: readonly Listed[],
+  taken: readonly KubernetesLists[],
   rollUp: (workload: Endpoint) => Endpoint,
 ): Pick<Facts, 'ownerByName' | 'controllerByName'> {
   const owners = new Map(taken.flatMap(ownersOf).map((owner) => [`${owner.namespace}/${owner.name}`, owner] as const))
@@ -235,7 +235,7 @@ function ownersByName(
 }
 
 function listedWorkloads(
-  taken: readonly Listed[],
+  taken: readonly KubernetesLists[],
   pods: readonly Pick<PodFacts, 'workload'>[],
   rollUp: (workload: Endpoint) => Endpoint,
 ): Map<string, Endpoint> {
@@ -255,7 +255,7 @@ function serviceAccountsOf(podsOf: ReadonlyMap<string, readonly PodFacts[]>): Fa
   return (workload) => only.get(workloadKey(workload)) ?? null
 }
 
-function templateServiceAccount(taken: readonly Listed[]): Facts['templateServiceAccount'] {
+function templateServiceAccount(taken: readonly KubernetesLists[]): Facts['templateServiceAccount'] {
   const names = new Map(
     taken
       .flatMap(templatesOf)
@@ -267,7 +267,7 @@ function templateServiceAccount(taken: readonly Listed[]): Facts['templateServic
 }
 
 /** Returns everything in a snapshot's lists that owns pods. ReplicaSets without an owner are workloads, too. */
-function ownersOf(listed: Listed): Endpoint[] {
+function ownersOf(listed: KubernetesLists): Endpoint[] {
   const kinds = [
     ['cronjob', listed.cronjobs],
     ['daemonset', listed.daemonsets],

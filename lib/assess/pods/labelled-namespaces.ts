@@ -1,16 +1,16 @@
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
-import type { Listed } from './lists.ts'
+import type { KubernetesLists } from './lists.ts'
 
 /**
  * Splits the namespaces of a list by Linkerd's labels. Null without a list, or if it is empty: every cluster has namespaces, so an empty list is no evidence.
  */
-export function labelledNamespaces(listed: Pick<Listed, 'namespaces'> | null): LabelledNamespaces | null {
+export function labelledNamespaces(listed: Pick<KubernetesLists, 'namespaces'> | null): LabelledNamespaces | null {
   if (listed === null || listed.namespaces.length === 0) return null
   const { mesh = [], others = [] } = Object.groupBy(listed.namespaces, ({ metadata: { labels = {} } }) =>
     isLinkerds(labels) ? 'mesh' : 'others',
   )
-  const names = (own: Listed['namespaces']) => own.map(({ metadata }) => metadata.name)
+  const names = (own: KubernetesLists['namespaces']) => own.map(({ metadata }) => metadata.name)
   return uniteNamespaces([{ mesh: names(mesh), others: names(others) }])
 }
 

@@ -16,7 +16,7 @@ import type { KubernetesList } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'
 
 /** The Kubernetes lists of one snapshot, and when they were taken. A list is empty if it was not read or is not served. */
-export type Listed = {
+export type KubernetesLists = {
   readonly takenAt: Seconds
   readonly pods: readonly Pod[]
   readonly namespaces: readonly Namespace[]
@@ -46,7 +46,7 @@ export type Policies = {
 }
 
 /** Returns the pod template of everything in a snapshot's lists that owns pods; undefined if the stored list does not have it. */
-export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }: Listed): {
+export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }: KubernetesLists): {
   readonly workload: Endpoint
   readonly template: Template | undefined
 }[] {
@@ -67,7 +67,7 @@ export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicase
 }
 
 /** Reads stored lists. Throws ReduceError if an object does not fit its schema. */
-export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): Listed {
+export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): KubernetesLists {
   return {
     takenAt,
     pods: itemsOf(lists, 'pods') ?? [],

@@ -2,7 +2,7 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { Seconds } from '../../model/time.ts'
 import { END_SECONDS, type ListedPod, type SeenPod, type SeenPods, isSameUid } from './seen-pods.ts'
-import type { Listed } from './lists.ts'
+import type { KubernetesLists } from './lists.ts'
 import { type PodFacts, controllerOf } from './pods.ts'
 import { compareText } from '../../text/order.ts'
 
@@ -29,8 +29,8 @@ export type Unlisted = {
 type UnlistedInput = {
   readonly start: Seconds
   readonly end: Seconds
-  readonly before: Listed | null
-  readonly after: Listed | null
+  readonly before: KubernetesLists | null
+  readonly after: KubernetesLists | null
   /** Pods of the lists that lived in the window. */
   readonly listed: readonly PodFacts[]
   readonly seen: SeenPods | null
@@ -81,7 +81,7 @@ export function unlistedPods(input: UnlistedInput): Unlisted {
 }
 
 /** All pods of the lists by `namespace/name`, including those that do not run yet. */
-function listedByName(lists: readonly Listed[]): ReadonlyMap<string, readonly ListedPod[]> {
+function listedByName(lists: readonly KubernetesLists[]): ReadonlyMap<string, readonly ListedPod[]> {
   const pods = lists.flatMap(({ pods: own }) =>
     own.map(({ metadata: { namespace = '', name, uid = null, ownerReferences } }) => ({
       namespace,
@@ -235,7 +235,7 @@ function replicaSets(
 const REPLACED_WITHIN: Seconds = 60
 
 /** Counts the pods of each DaemonSet, because its stored object does not contain a desired number. */
-function podsOfDaemonSets(listed: Listed | null): ReadonlyMap<string, number> {
+function podsOfDaemonSets(listed: KubernetesLists | null): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const { metadata } of listed?.pods ?? []) {
     const owner = controllerOf(metadata.ownerReferences, metadata.namespace ?? '')
@@ -252,7 +252,7 @@ function missingReplicas(
   pods: readonly PodFacts[],
   created: readonly Created[],
 ): UnknownPod[] {
-  const wanted = (listed: Listed | null) =>
+  const wanted = (listed: KubernetesLists | null) =>
     new Map([
       ...[
         ['deployment', listed?.deployments ?? []] as const,

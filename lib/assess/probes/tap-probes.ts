@@ -3,7 +3,7 @@ import type { Snapshot } from '../../model/snapshot.ts'
 import { MAYBE_PROBES } from '../counters/classify.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { endNamer } from '../packets/flow-ends.ts'
-import type { Listed } from '../pods/lists.ts'
+import type { KubernetesLists } from '../pods/lists.ts'
 import type { CounterReading } from '../counters/reading.ts'
 
 /**
@@ -15,7 +15,7 @@ import type { CounterReading } from '../counters/reading.ts'
 export function withoutCallersOfProbes(
   readings: readonly CounterReading[],
   { tap, linkerdNamespace }: Pick<Snapshot, 'tap' | 'linkerdNamespace'>,
-  lists: { readonly before: Listed | null; readonly after: Listed | null },
+  lists: { readonly before: KubernetesLists | null; readonly after: KubernetesLists | null },
 ): CounterReading[] {
   if (tap === undefined || tap.sightings.length === 0) return [...readings]
   const start = toSeconds(tap.takenAt)

@@ -4,7 +4,7 @@ import { toSeconds } from '../../time/windows.ts'
 import { compareText } from '../../text/order.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { endNamer } from '../packets/flow-ends.ts'
-import type { Listed } from '../pods/lists.ts'
+import type { KubernetesLists } from '../pods/lists.ts'
 
 /** Finds candidates for the unnamed source of a destination's port. Sorted; empty if tap saw none. */
 export type CandidatesOf = (destination: Destination, port: number) => readonly Source[]
@@ -22,7 +22,7 @@ const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: 
  */
 export function tapCandidates(
   { tap, linkerdNamespace }: Pick<Snapshot, 'tap' | 'linkerdNamespace'>,
-  lists: { readonly before: Listed | null; readonly after: Listed | null },
+  lists: { readonly before: KubernetesLists | null; readonly after: KubernetesLists | null },
   facts: Pick<Facts, 'serviceAccountOf'>,
 ): CandidatesOf {
   if (tap === undefined || tap.sightings.length === 0) return () => []

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { isMoment, toTime } from '../../time/windows.ts'
 import type { Crypto } from '../../model/window.ts'
 import { labelOf } from '../counters/labels.ts'
-import type { Listed } from '../pods/lists.ts'
+import type { KubernetesLists } from '../pods/lists.ts'
 import type { Answers } from '../counters/metrics.ts'
 import { compareText } from '../../text/order.ts'
 
@@ -10,7 +10,7 @@ import { compareText } from '../../text/order.ts'
  * Cryptography as the proxies report it (`rustls_info`, certificate times), and the trust anchors of the control plane. A proxy may report anything: if an
  * end of a certificate is impossible, certificates are unknown and `errors` gets a line that says so.
  */
-export function cryptoOf(answers: Answers, listed: Listed | null, errors: string[]): Crypto {
+export function cryptoOf(answers: Answers, listed: KubernetesLists | null, errors: string[]): Crypto {
   const counted = (name: 'crypto-tls' | 'crypto-versions') =>
     answers(name).map(({ labels, samples }) => ({ labels, proxies: samples[0]?.value ?? 0 }))
   const value = (name: 'crypto-certificate-first' | 'crypto-certificate-last' | 'crypto-certificate-count') =>
@@ -43,7 +43,7 @@ export function cryptoOf(answers: Answers, listed: Listed | null, errors: string
   }
 }
 
-function trustAnchorsOf(listed: Listed | null): Crypto['trustAnchors'] {
+function trustAnchorsOf(listed: KubernetesLists | null): Crypto['trustAnchors'] {
   const bundle =
     listed?.configmaps.find(({ metadata }) => metadata.name === 'linkerd-identity-trust-roots')?.data?.[
       'ca-bundle.crt'

@@ -22,7 +22,7 @@ import { type Facts, factsOf, workloadKey } from '../pods/facts.ts'
 import type { PodFacts } from '../pods/pods.ts'
 import { type Labels, hostOf, labelOf } from '../counters/labels.ts'
 import { labelledNamespaces, uniteNamespaces } from '../pods/labelled-namespaces.ts'
-import { type Listed, listedOf } from '../pods/lists.ts'
+import { type KubernetesLists, listedOf } from '../pods/lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from '../counters/metrics.ts'
 import { pageCrypto } from '../counters/page-crypto.ts'
 import {
@@ -257,7 +257,7 @@ function withoutTheRest(reading: CounterReading): CounterReading {
 }
 
 /** Reads lists. Unreadable lists are ignored, so that their facts become unknown, and `errors` gets a line that says so. */
-function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): Listed | null {
+function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): KubernetesLists | null {
   if (snapshot === null) return null
   try {
     return listedOf(snapshot.lists, toSeconds(snapshot.takenAt))
@@ -387,6 +387,10 @@ function overriddenOf(pods: readonly PodFacts[], isUnread: (pod: PodFacts) => bo
 }
 
 /** Workloads in a list after the window, to detect when an end of a path is gone. */
-function existingIn(listed: Listed, linkerdNamespace: string, window: { start: number; end: number }): string[] {
+function existingIn(
+  listed: KubernetesLists,
+  linkerdNamespace: string,
+  window: { start: number; end: number },
+): string[] {
   return [...factsOf(null, listed, window, linkerdNamespace).workloads.keys()]
 }

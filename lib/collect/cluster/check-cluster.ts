@@ -9,7 +9,7 @@ import { listAll, listWhat } from '../kubernetes/list-objects.ts'
 import { findTarget } from '../prometheus/prometheus-pod.ts'
 import { PageError, parsePage } from '../../observed/metrics-page.ts'
 import { queryInstant } from '../prometheus/ask-prometheus.ts'
-import { wantedPods } from '../proxies/read-proxies.ts'
+import { podsToRead } from '../proxies/read-proxies.ts'
 import { PROXY_RIGHTS, forwardRights, kubernetesRights, rightText, tapRights } from './rights.ts'
 import type { NeededRight, PrometheusPlace } from './rights.ts'
 import { oneLine } from '../../text/redact.ts'
@@ -266,7 +266,7 @@ async function checkProxies(
   if (!readsProxies(cluster) || !lists.some(({ resource }) => resource === 'pods')) return []
   const title = 'a proxy can be read by the name of its pod'
   let problem = `Cannot find a meshed pod in cluster "${cluster.id}": no running pod has a proxy, is Linkerd there?`
-  for (const pod of wantedPods({ ...cluster, proxies: 'all' }, { lists, answers: null }).slice(0, PROXIES_TRIED)) {
+  for (const pod of podsToRead({ ...cluster, proxies: 'all' }, { lists, answers: null }).slice(0, PROXIES_TRIED)) {
     try {
       parsePage(await proxyPage(pod))
       return [works(PROXIES, `${title} (${pod.namespace}/${pod.pod})`)]

@@ -14,7 +14,7 @@ import { oneLine } from '../../text/redact.ts'
 import { vizByForward } from '../viz/by-forward.ts'
 import type { VizTransport } from '../viz/by-forward.ts'
 import type { ClusterAccess } from './cluster-access.ts'
-import type { Asking, KubernetesApi, VizApi } from './apis.ts'
+import type { RequestPurpose, KubernetesApi, VizApi } from './apis.ts'
 import { SetupError, SourceError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
 import type { Connection, Limits, Server, JsonRequest } from '../../net/http-attempt.ts'
@@ -51,7 +51,10 @@ export function openCluster(
   const kubernetesLimits = { deadlineMs: kubernetesDeadlineMs, maxBytes, retryDelayMs }
   const way = apiServerWay(cluster, environment, { newPool, closing, limits: kubernetesLimits })
   const kubernetes = kubernetesServer(way, newPool, kubernetesLimits)
-  const ask = async ({ what, hints }: Asking, request: Pick<JsonRequest, 'path' | 'json'>): Promise<unknown> => {
+  const ask = async (
+    { what, hints }: RequestPurpose,
+    request: Pick<JsonRequest, 'path' | 'json'>,
+  ): Promise<unknown> => {
     const text = await requestJson(kubernetes, {
       what,
       ...request,

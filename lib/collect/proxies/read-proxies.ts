@@ -51,9 +51,9 @@ export async function readProxies(
     return failed(
       `Cannot read the proxies ${of} for a window that ended more than ${PAGE_SLACK_SECONDS} s ago: they tell nothing of the past; run collect within ${PAGE_SLACK_SECONDS} s after each window's end`,
     )
-  let wanted: readonly WantedPod[]
+  let wanted: readonly PodToRead[]
   try {
-    wanted = wantedPods(cluster, read)
+    wanted = podsToRead(cluster, read)
   } catch (error) {
     if (!(error instanceof ReduceError)) throw error
     return failed(`Cannot tell the proxies ${of}: ${error.message}`)
@@ -101,18 +101,18 @@ function failed(line: string): NonNullable<Snapshot['proxies']> {
   return { status: 'failed', errors: [line], pages: [] }
 }
 
-type WantedPod = Omit<ProxyPage, 'readAt' | 'body'> & { readonly port: number }
+type PodToRead = Omit<ProxyPage, 'readAt' | 'body'> & { readonly port: number }
 
 /** Valid Kubernetes names: they become part of a path. */
 const NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/
 
 /** The running meshed pods whose proxies to read, with the port. Throws ReduceError. */
-export function wantedPods(
+export function podsToRead(
   { linkerdNamespace, proxies, noPrometheus }: Cluster,
   { lists, answers }: ReadSoFar,
-): WantedPod[] {
+): PodToRead[] {
   const isScraped = proxies === 'all' || noPrometheus === true || answers === null ? () => false : scrapedAt(answers)
-  return (itemsOf(lists, 'pods') ?? []).flatMap((pod): WantedPod[] => {
+  return (itemsOf(lists, 'pods') ?? []).flatMap((pod): PodToRead[] => {
     const { metadata, spec, status } = pod
     const { name, namespace = '', uid = '', labels = {} } = metadata
     const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])]

@@ -8,7 +8,7 @@ import { declaredSettings, declaredWaivers } from '../../store/registry/declarat
 import { historyProblem } from '../../history/history-problem.ts'
 import { vkeyKey } from '../../store/log-keys.ts'
 import { missingWindows } from '../../history/missing-windows.ts'
-import { type NamespaceStandings, nextStandings } from '../../history/namespaces.ts'
+import { type NamespaceStatuses, nextStatuses } from '../../history/namespaces.ts'
 import { DeletedError, type Objects } from '../../store/objects/objects.ts'
 import { classNamespaces, pathClass } from '../../assess/ends/path-class.ts'
 import type { ReportSettings } from '../../model/judgement.ts'
@@ -131,7 +131,7 @@ function namespaceFacts(
       .slice(-2)
       .map(({ end }) => ({ end, collected: false, isListed: false, seconds: new Map() })),
   ]
-  const standings = sights.reduce<NamespaceStandings>(nextStandings, before)
+  const standings = sights.reduce<NamespaceStatuses>(nextStatuses, before)
   return {
     namespaces: [...standings]
       .map(([name, { windows, seenAt }]) => ({ name, windows, seenAt }))

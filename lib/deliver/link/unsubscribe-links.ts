@@ -45,7 +45,7 @@ export function unsubscribePath(leave: Unsubscription, key: Uint8Array): string 
 }
 
 /** Whether the last part of a link is the MAC of the others under this key. Takes constant time. */
-export function isLeave(leave: Unsubscription, mac: string, key: Uint8Array): boolean {
+export function isUnsubscribeLink(leave: Unsubscription, mac: string, key: Uint8Array): boolean {
   if (!isClusterId(leave.channel) || !isPseudonym(leave.recipient)) return false
   return isMac(mac, leaveWords(leave), key)
 }

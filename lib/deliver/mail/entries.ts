@@ -76,7 +76,7 @@ function openParts(
     OPEN_WORDS[kind] ?? (isCompared ? 'still open' : 'open'),
     since === null
       ? 'start unknown'
-      : sinceWords(
+      : exposedSinceWords(
           {
             cluster,
             since,
@@ -91,7 +91,7 @@ function openParts(
 }
 
 /** `since Tue 4 Nov 09:00 (6 d 2 h)`, up to the last window that was collected. */
-export function sinceWords(
+export function exposedSinceWords(
   {
     cluster,
     since,

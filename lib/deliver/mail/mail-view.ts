@@ -3,7 +3,7 @@
  * the same; neither makes a sum, a date or a decision. All that comes from clusters has gone through `printable`.
  */
 import { printable } from '../../text/printable.ts'
-import { besideWords, monitoredWords, openWords, verdictOf } from '../../report/sections/opening.ts'
+import { judgedPathsWords, monitoredWords, openPathsWords, verdictOf } from '../../report/sections/opening.ts'
 import type { Action } from '../../report/summary/actions.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { actionEnds, actionTitle } from '../../report/words/action-titles.ts'
@@ -12,7 +12,7 @@ import { shareWords } from '../../text/share-words.ts'
 import { datesOf } from '../../time/dates.ts'
 import type { Dates } from '../../time/dates.ts'
 import type { Channel } from '../channel/channel.ts'
-import { clusterParts, mailFinding, sinceWords } from './entries.ts'
+import { clusterParts, mailFinding, exposedSinceWords } from './entries.ts'
 import { subjectOf } from './subject.ts'
 import { NEWS_KINDS, OPEN_KINDS, type News, type NewsItem, type NewsKind, sortNews } from './news.ts'
 import { reportLines } from './report-offer.ts'
@@ -48,7 +48,7 @@ export function mailView(
     subject: subjectOf({ summary, channel, unregistered, news, beside }),
     about: [aboutWords(channel, around), ...(summary.replay === null ? [] : [printable(summary.replay)])],
     warnings: warningsOf(unregistered, news, around),
-    verdict: collectedWindows === 0 ? verdictOf(summary) : openWords(summary),
+    verdict: collectedWindows === 0 ? verdictOf(summary) : openPathsWords(summary),
     notes: notesOf(empty, unregistered, around),
     actions: actionList(around),
     soon: soonList(beside, news, around),
@@ -158,7 +158,7 @@ function notesOf(
   return [
     ...(collectedWindows === 0
       ? []
-      : [[besideWords(summary), monitoredWords(summary)].filter((words) => words !== '').join(' ')]),
+      : [[judgedPathsWords(summary), monitoredWords(summary)].filter((words) => words !== '').join(' ')]),
     ...(others.length === 0
       ? []
       : [
@@ -213,7 +213,7 @@ function mailAction(action: Action, summary: Summary, dates: Dates): MailAction 
     facts: [
       actionEnds(action),
       `owner ${printable(owner)}`,
-      `open ${sinceWords(action, summary, dates)}`,
+      `open ${exposedSinceWords(action, summary, dates)}`,
       ...(clearBytes > 0 ? [`${byteWords(clearBytes)} unencrypted`] : []),
       ...clusterParts(cluster, summary),
     ].join(' · '),

@@ -11,10 +11,10 @@ import { NOTHING_SEEN, QUIET, addActivity } from './path-readings.ts'
 import { countQuiet, isQuietAt } from './quiet-windows.ts'
 
 /** The windows that end in `(from, to]`, RFC 3339; if absent, from the first or to the last. */
-export type AskedPeriod = { readonly from?: string | undefined; readonly to?: string | undefined }
+export type QueriedPeriod = { readonly from?: string | undefined; readonly to?: string | undefined }
 
 /** Filters for rows; all rows if absent. */
-export type HistoryQuery = AskedPeriod & {
+export type HistoryQuery = QueriedPeriod & {
   /** Namespace of either end. */
   readonly namespace?: string | undefined
   /** Workload at either end; with a namespace, at the end in that namespace. */
@@ -32,7 +32,7 @@ export type StripCell = {
 }
 
 /** Additional input for rows. */
-export type RowsTold = {
+export type RowSources = {
   readonly fixOf: (row: Omit<PathRow, 'fix'>) => string | null
   readonly platformNamespaces: readonly string[]
 }
@@ -68,7 +68,7 @@ export function rows(
   months: readonly TimelineMonth[],
   episodes: readonly Episode[],
   query: HistoryQuery,
-  { fixOf, platformNamespaces }: RowsTold,
+  { fixOf, platformNamespaces }: RowSources,
 ): PathRow[] {
   const episodesById = new Map(episodes.map((episode) => [episode.id, episode]))
   const classesOf = new Map(
@@ -100,7 +100,7 @@ export function rows(
  */
 export function classesIn(
   months: readonly TimelineMonth[],
-  period: AskedPeriod,
+  period: QueriedPeriod,
   platformNamespaces: readonly string[],
 ): ClassNamespaces {
   const own = months.filter(({ windows }) => windows.some(within(period)))
@@ -111,7 +111,7 @@ export function classesIn(
 }
 
 /** Returns the strips of one cluster's paths over a period: by path id, one cell for each expected window, oldest first. */
-export function stripsOf(months: readonly TimelineMonth[], period: AskedPeriod): Map<string, StripCell[]> {
+export function stripsOf(months: readonly TimelineMonth[], period: QueriedPeriod): Map<string, StripCell[]> {
   const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
   const indexes = new Map(windows.map(({ end }, index) => [end, index]))
   const strips = new Map<string, StripCell[]>()
@@ -129,7 +129,7 @@ export function stripsOf(months: readonly TimelineMonth[], period: AskedPeriod):
 }
 
 /** Returns the pieces by cluster and path, in time order. */
-function piecesByPath(months: readonly TimelineMonth[], period: AskedPeriod): Map<string, Piece[]> {
+function piecesByPath(months: readonly TimelineMonth[], period: QueriedPeriod): Map<string, Piece[]> {
   const byPath = new Map<string, Piece[]>()
   for (const month of inTimeOrder(months)) {
     const windows = month.windows.filter(within(period))
@@ -157,7 +157,7 @@ function countBefore(windows: readonly MonthWindow[], time: string): number {
 }
 
 /** Returns a predicate: whether a window ends in a period. */
-export function within({ from, to }: AskedPeriod): (window: Pick<Window, 'end'>) => boolean {
+export function within({ from, to }: QueriedPeriod): (window: Pick<Window, 'end'>) => boolean {
   // Windows end at whole seconds, so that the order of the texts is that of the times.
   const text = (time: string): string => toTime(Math.floor(toSeconds(time)))
   const after = from === undefined ? '' : text(from)
@@ -168,7 +168,7 @@ export function within({ from, to }: AskedPeriod): (window: Pick<Window, 'end'>)
 /** Returns how many windows were expected in a period, and how many of them were not collected. */
 export function collectedIn(
   months: readonly TimelineMonth[],
-  period: AskedPeriod,
+  period: QueriedPeriod,
 ): { readonly windows: number; readonly notCollected: number } {
   const all = months.flatMap(({ windows }) => windows.filter(within(period)))
   return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }

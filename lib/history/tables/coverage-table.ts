@@ -1,11 +1,11 @@
 import type { TimelineMonth } from '../../model/history.ts'
 import { evidenceKey, parseEvidenceKey } from '../../store/keys.ts'
-import { type Column, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
+import { type ParquetColumn, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
 
 type MonthWindow = TimelineMonth['windows'][number]
 
 /** Table of a month's windows: expected and observed time. */
-export const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster: string }>[] = [
+export const COVERAGE_COLUMNS: readonly ParquetColumn<MonthWindow & { readonly cluster: string }>[] = [
   {
     name: 'starts_at',
     kind: 'time',

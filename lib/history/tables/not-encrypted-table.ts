@@ -2,14 +2,14 @@ import type { Episode, TimelineMonth } from '../../model/history.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { isNotEncrypted } from '../../assess/window/episode-lifecycle.ts'
 import { compareText } from '../../text/order.ts'
-import { type Column, type ReadRow, encodeTable, isIntact, openTable } from './parquet-table.ts'
+import { type ParquetColumn, type ReadRow, encodeTable, isIntact, openTable } from './parquet-table.ts'
 import { TIMELINE_COLUMNS } from './timeline-table.ts'
 
 /** Columns of an interval. What each window counted is only in the month, because it would be a third of this table. */
 const INTERVAL_COLUMNS = TIMELINE_COLUMNS.filter(({ kind }) => kind !== 'list')
 
 /** Table of the unencrypted intervals of all clusters in a month, newest first, one row for each. */
-export const NOT_ENCRYPTED_COLUMNS: readonly Column<ReadRow>[] = [
+export const NOT_ENCRYPTED_COLUMNS: readonly ParquetColumn<ReadRow>[] = [
   { name: 'cluster', kind: 'text', isRequired: true, isSearched: true, of: ({ cluster }) => cluster },
   ...INTERVAL_COLUMNS.map((column) => ({ ...column, of: (row: ReadRow) => row[column.name] })),
   { name: 'episode_ended_at', kind: 'time', encoding: 'DELTA_BINARY_PACKED', of: (row) => row['episode_ended_at'] },

@@ -13,7 +13,7 @@ import { toTime } from '../../time/windows.ts'
 type Kind = 'text' | 'time' | 'number' | 'count' | 'small' | 'flag' | 'bits' | 'list'
 
 /** A column of a table. A null, or undefined, is a null in the table. */
-export type Column<Row> = {
+export type ParquetColumn<Row> = {
   readonly name: string
   readonly kind: Kind
   /** Has no nulls. */
@@ -72,7 +72,7 @@ const DIGEST = { begin: 4, end: 36 }
  * default {@link GROUP_ROWS}; each further one has twice as many, up to these
  */
 export function encodeTable<Row>(
-  columns: readonly Column<Row>[],
+  columns: readonly ParquetColumn<Row>[],
   rows: readonly Row[],
   metadata: Readonly<Record<string, string>>,
   { hasDigest = false, firstRows = GROUP_ROWS }: { readonly hasDigest?: boolean; readonly firstRows?: number } = {},
@@ -110,7 +110,7 @@ function digestOf(body: Uint8Array): Buffer {
   return hash('sha256', body.subarray(DIGEST.end), 'buffer')
 }
 
-function schemaOf<Row>({ name, kind, isRequired }: Column<Row>): SchemaElement[] {
+function schemaOf<Row>({ name, kind, isRequired }: ParquetColumn<Row>): SchemaElement[] {
   const repetition_type = isRequired === true ? 'REQUIRED' : 'OPTIONAL'
   if (kind !== 'list') return [{ name, ...TYPES[kind], repetition_type }]
   return [
@@ -126,7 +126,7 @@ function gzip(bytes: Uint8Array): Uint8Array {
 }
 
 function sourceOf<Row>(
-  { name, kind, isSearched, isGzipped, encoding, of }: Column<Row>,
+  { name, kind, isSearched, isGzipped, encoding, of }: ParquetColumn<Row>,
   rows: readonly Row[],
 ): ColumnSource {
   const physical = PHYSICAL[kind]

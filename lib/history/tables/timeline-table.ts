@@ -4,10 +4,10 @@ import { basicTime } from '../../store/keys.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { countQuiet } from '../rows/quiet-windows.ts'
 import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
-import { type Column, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
+import { type ParquetColumn, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
 
 /** Table of a month's paths, one row for each interval. Cluster and month are in its key, as Hive partitions. */
-export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
+export const TIMELINE_COLUMNS: readonly ParquetColumn<Interval>[] = [
   {
     name: 'path_id',
     kind: 'text',

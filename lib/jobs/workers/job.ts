@@ -24,7 +24,7 @@ export type Compacted = {
 }
 
 /** Messages of a worker, on the way and at the end. */
-export type Told =
+export type WorkerMessage =
   /** Parsing or assessing of this evidence begins. */
   | { readonly told: 'begin'; readonly key: string }
   | { readonly told: 'end' }

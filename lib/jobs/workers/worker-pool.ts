@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { countEnd, MAX_ENDS } from '../../store/evidence/set-aside.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { CollectedDue } from '../collect-window.ts'
-import type { Compacted, Job, Told } from './job.ts'
+import type { Compacted, Job, WorkerMessage } from './job.ts'
 
 /** Start and limits of workers. */
 export type WorkerSettings = {
@@ -135,7 +135,7 @@ export function workerPool(
         clearTimeout(timer)
         child.off('message', onMessage).off('exit', onExit).off('error', onError)
       }
-      const onMessage = (message: Told): void => {
+      const onMessage = (message: WorkerMessage): void => {
         if (message.told === 'begin') reading = last = message.key
         else if (message.told === 'end') reading = null
         else if (message.told === 'forget') reading = last = null

@@ -5,13 +5,13 @@ import { concurrently } from '../../concurrently.ts'
 import { deriveCluster } from '../../history/derive.ts'
 import { listEvidence } from '../../history/listed-evidence.ts'
 import { listAttempts } from '../../store/evidence/evidence.ts'
-import { forgetReading, tellReading } from '../../store/evidence/reading.ts'
+import { forgetReading, setReadingListener } from '../../store/evidence/reading.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { foldLines } from '../../text/fold-lines.ts'
 import { readClusters } from '../../store/registry/registry.ts'
 import { type CollectDueDeps, type CollectInput, type CollectedDue, collectDue } from '../collect-window.ts'
 import { compactHistory } from '../compact-history.ts'
-import type { Compacted, Job, Told } from './job.ts'
+import type { Compacted, Job, WorkerMessage } from './job.ts'
 
 /** The store, how to open a cluster, and the collector. */
 export type JobDeps = CollectDueDeps & CollectInput
@@ -70,8 +70,8 @@ function endWithParent(): void {
 /** Does the jobs that the parent process sends, one after another, until the parent is gone. */
 export async function serveJobs(deps: JobDeps): Promise<void> {
   endWithParent()
-  const tell = (message: Told): void => void process.send?.(message)
-  tellReading({
+  const tell = (message: WorkerMessage): void => void process.send?.(message)
+  setReadingListener({
     begin: (key) => tell({ told: 'begin', key }),
     end: () => tell({ told: 'end' }),
     forget: () => tell({ told: 'forget' }),

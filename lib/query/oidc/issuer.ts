@@ -34,7 +34,7 @@ export type IssuerDeps = {
 export const pendingSchema = z.object({ state: z.string(), nonce: z.string(), verifier: z.string() })
 
 /** A sign-in under way. */
-export type Pending = z.infer<typeof pendingSchema>
+export type PendingSignIn = z.infer<typeof pendingSchema>
 
 /** The issuer. All that it does rejects with {@link IssuerError} if it cannot be reached, or is not as it must be. */
 export type Issuer = {
@@ -45,9 +45,9 @@ export type Issuer = {
   /** Asks for its metadata. */
   readonly ready: () => Promise<void>
   /** Where a browser is led to sign in. */
-  readonly begin: () => Promise<{ readonly location: string; readonly pending: Pending }>
+  readonly begin: () => Promise<{ readonly location: string; readonly pending: PendingSignIn }>
   /** What somebody who came back may see. Rejects with {@link NotSignedInError} if the issuer did not let them in, or if what they bring does not belong to `pending`. */
-  readonly finish: (parameters: URLSearchParams, pending: Pending) => Promise<CheckedToken>
+  readonly finish: (parameters: URLSearchParams, pending: PendingSignIn) => Promise<CheckedToken>
   /** Lets in who brings a token that it made for one of these audiences, as `Authorization: Bearer`. */
   readonly access: (audience: readonly string[]) => Access
   /** Where its own session is ended (RP-initiated logout); null if it offers none. */

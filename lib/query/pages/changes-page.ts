@@ -15,9 +15,9 @@ import { toTime } from '../../time/windows.ts'
 import { type Diff, lacksOf } from '../diff.ts'
 import { comparedPeriods, settledBefore } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
-import { asOf, standingOf } from './frame.ts'
+import { labelPast, statusLine } from './frame.ts'
 import type { MakePage } from './page.ts'
-import { type PageQuery, hrefOf, parametersOf } from './page-query.ts'
+import { type SiteQuery, hrefOf, parametersOf } from './page-query.ts'
 import { lifeLineHref } from './path-links.ts'
 import { type Choice, pagesOf } from './paths-page.ts'
 
@@ -28,7 +28,7 @@ const MAX_ROWS = 100
 export const changesPage: MakePage = async ({ query, grant }, { history }) => {
   const looked = { grant, cluster: query.cluster, at: query.at }
   const [status, clusters] = await Promise.all([history.status(looked), history.clusters({ grant, cluster: null })])
-  const summary = asOf(status.summary, query.past)
+  const summary = labelPast(status.summary, query.past)
   const chosen = chosenPeriods(query)
   const spans = chosen ?? usualPeriods(status.period)
   const diff = await history.diff({ ...looked, ...spans })
@@ -42,7 +42,7 @@ export const changesPage: MakePage = async ({ query, grant }, { history }) => {
     title: 'Changes',
     template: 'changes',
     replay: summary.replay,
-    standing: standingOf(summary),
+    standing: statusLine(summary),
     view: {
       words: `${dates.range(diff.period.from, diff.period.to)}, compared with ${dates.range(diff.before.from, diff.before.to)} (UTC).`,
       headline: headlineWords(summary),
@@ -70,7 +70,7 @@ export const changesPage: MakePage = async ({ query, grant }, { history }) => {
 type Spans = { readonly before: WeekPeriod; readonly period: WeekPeriod }
 
 /** Null where none were chosen. Throws a `ProblemError` where only one was, or one cannot be used. */
-function chosenPeriods({ from, to, at }: PageQuery): Spans | null {
+function chosenPeriods({ from, to, at }: SiteQuery): Spans | null {
   if (from === null && to === null) return null
   if (from === null || to === null)
     throw new ProblemError(
@@ -87,7 +87,7 @@ function usualPeriods(period: WeekPeriod): Spans {
 
 const slashed = ({ from, to }: WeekPeriod): string => `${from}/${to}`
 
-function periodChoices(query: PageQuery): readonly Choice[] {
+function periodChoices(query: SiteQuery): readonly Choice[] {
   const own = { ...parametersOf(query), change: null }
   return [
     {
@@ -106,7 +106,7 @@ function periodChoices(query: PageQuery): readonly Choice[] {
 /** A kind that nothing has leads nowhere. */
 function kindChoices(
   { changes }: Diff,
-  query: PageQuery,
+  query: SiteQuery,
 ): { readonly title: string; readonly choices: readonly Choice[] } {
   const own = parametersOf(query)
   const of = PATH_CHANGE_KINDS.filter((kind) => changes.counts[kind] > 0 || kind === query.change)
@@ -168,7 +168,7 @@ function rowOf(
   }
 }
 
-function noneWords({ clusters, changes }: Diff, { change }: PageQuery): string {
+function noneWords({ clusters, changes }: Diff, { change }: SiteQuery): string {
   if (change !== null && changes.all.length > 0) return 'No path changed so.'
   return clusters.some(({ basis }) => basis === 'whole' || basis === 'partly')
     ? 'No change in what was collected, and nothing stayed open. This says nothing about what was not seen.'

@@ -14,12 +14,12 @@ import { countWords, plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { type Dates, datesOf } from '../../time/dates.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
-import type { Flow } from '../flow.ts'
+import type { FlowDifference } from '../flow.ts'
 import { flowTimes } from '../parameters.ts'
-import { countsOf } from '../routes/flow-route.ts'
-import { asOf, standingOf } from './frame.ts'
+import { countFlowChanges } from '../routes/flow-route.ts'
+import { labelPast, statusLine } from './frame.ts'
 import type { MakePage, PageContent } from './page.ts'
-import { type PageQuery, hrefOf, parametersOf } from './page-query.ts'
+import { type SiteQuery, hrefOf, parametersOf } from './page-query.ts'
 import { pathLink } from './path-links.ts'
 import { type Choice, pagesOf } from './paths-page.ts'
 
@@ -57,14 +57,14 @@ export const flowPage: MakePage = async (asked, { history }) => {
   const { query, grant } = asked
   const looked = { grant, cluster: query.cluster, at: query.at }
   const [status, clusters] = await Promise.all([history.status(looked), history.clusters({ grant, cluster: null })])
-  const summary = asOf(status.summary, query.past)
+  const summary = labelPast(status.summary, query.past)
   const wording = wordingOf(summary)
   const to = summary.period.to
   const frame = (view: object): PageContent => ({
     title: 'Data flow',
     template: 'flow',
     replay: summary.replay,
-    standing: standingOf(summary),
+    standing: statusLine(summary),
     view: {
       ...view,
       choices: { title: 'Compare with how it was', choices: backChoices(query, to) },
@@ -86,7 +86,7 @@ export const flowPage: MakePage = async (asked, { history }) => {
   const flow = await history.flow({ ...looked, before })
   const { drawFlow } = await import('../../report/drawing/flow-drawing.ts')
   const dates = datesOf({ ...flow.period, timeZone: 'UTC' })
-  const counts = countsOf(flow.paths)
+  const counts = countFlowChanges(flow.paths)
   const wanted = flow.paths.filter(({ kind }) => kind !== 'same')
   const shown = wanted.slice((query.page - 1) * MAX_ROWS, query.page * MAX_ROWS)
   return frame({
@@ -121,7 +121,7 @@ export const flowPage: MakePage = async (asked, { history }) => {
 
 const laterOf = (a: string, b: string): string => (toSeconds(a) > toSeconds(b) ? a : b)
 
-function backChoices(query: PageQuery, to: string): readonly Choice[] {
+function backChoices(query: SiteQuery, to: string): readonly Choice[] {
   const own = parametersOf(query)
   return [
     { title: 'not compared', href: hrefOf('/flow', { ...own, before: null }), isCurrent: query.before === null },
@@ -173,7 +173,7 @@ function optionsFor(of: Pick<FlowOptions, 'cluster' | 'classes' | 'judged'>): Fl
 }
 
 /** What must be known to read the drawing: what was not looked at. */
-function lacksOf({ clusters, before, period }: Flow, dates: Dates): readonly string[] {
+function lacksOf({ clusters, before, period }: FlowDifference, dates: Dates): readonly string[] {
   return clusters.flatMap(({ id, basis, ...own }) => {
     const named = `cluster ${printable(id)}`
     if (basis === 'none' || basis === 'not-collected')
@@ -214,7 +214,7 @@ function rowOf(path: FlowChange, past: string | null, hasClusters: boolean) {
   }
 }
 
-function noneWords({ clusters, paths }: Flow): string {
+function noneWords({ clusters, paths }: FlowDifference): string {
   if (!clusters.some(({ basis }) => basis === 'whole' || basis === 'partly'))
     return 'Nothing can be compared: what differs is unknown.'
   return paths.length === 0

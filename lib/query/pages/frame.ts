@@ -3,7 +3,7 @@ import type { Summary } from '../../report/summary/summary.ts'
 import { plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { datesOf } from '../../time/dates.ts'
-import { type PageQuery, hrefOf } from './page-query.ts'
+import { type SiteQuery, hrefOf } from './page-query.ts'
 import type { Frame } from './render.ts'
 
 /** The places of the navigation. */
@@ -18,7 +18,7 @@ const PLACES = [
 ] as const
 
 /** The links of the navigation; a page of a past time leads to the same time. */
-export function placesOf(path: string, past: string | null): Frame['places'] {
+export function navigationOf(path: string, past: string | null): Frame['places'] {
   const current = PLACES.findLast(([place]) => path === place || (place !== '/' && path.startsWith(`${place}/`)))
   return PLACES.map((place) => ({
     href: hrefOf(place[0], { at: past }),
@@ -28,7 +28,7 @@ export function placesOf(path: string, past: string | null): Frame['places'] {
 }
 
 /** Which time is looked at, where it is not now: the windows that were over then, by what is stored, declared and sealed today. */
-export function pastOf({ past }: Pick<PageQuery, 'past'>, nowHref: string): Frame['past'] {
+export function pastOf({ past }: Pick<SiteQuery, 'past'>, nowHref: string): Frame['past'] {
   if (past === null) return null
   const dates = datesOf({ from: past, to: past, timeZone: 'UTC' })
   return {
@@ -38,12 +38,12 @@ export function pastOf({ past }: Pick<PageQuery, 'past'>, nowHref: string): Fram
 }
 
 /** A summary as a page of a past time words it: what was open then is not open now. */
-export function asOf(summary: Summary, past: string | null): Summary {
+export function labelPast(summary: Summary, past: string | null): Summary {
   return past === null ? summary : { ...summary, period: { ...summary.period, label: `Up to ${past}` } }
 }
 
 /** `cluster prod · last window Mon 30 Nov 11:00 · 8,412 leaves sealed` */
-export function standingOf({ clusters, period, checkpoint }: Summary): string {
+export function statusLine({ clusters, period, checkpoint }: Summary): string {
   const dates = datesOf(period)
   const last = clusters
     .flatMap(({ collectedUntil }) => collectedUntil ?? [])

@@ -38,7 +38,7 @@ import type { Objects } from '../../store/objects/objects.ts'
 import { breakable, printable } from '../../text/printable.ts'
 import { durationWords } from '../../time/dates.ts'
 import { ProblemError } from '../problem.ts'
-import { standingOf } from './frame.ts'
+import { statusLine } from './frame.ts'
 import { type ListedPath, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
 import { SPANS, hrefOf } from './page-query.ts'
@@ -78,7 +78,7 @@ export const lifeLinePage: MakePage = async ({ query, grant, names }, { history,
     title: `${plainName(path.source)} to ${plainName(path.destination)}:${path.port}`,
     template: 'life-line',
     replay: summary.replay,
-    standing: standingOf(summary),
+    standing: statusLine(summary),
     view: {
       source: endpointName(path.source),
       destination: destinationName(path),

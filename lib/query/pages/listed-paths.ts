@@ -6,12 +6,12 @@ import type { Summary } from '../../report/summary/summary.ts'
 import { type Exposure, type PathSummary, byName, isClear, pathKey } from '../../report/summary/path-summary.ts'
 import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
-import type { Listed, PageQuery } from './page-query.ts'
+import type { PathList, SiteQuery } from './page-query.ts'
 
 /** A path as it is listed. */
 export type ListedPath = {
   readonly path: PathSummary
-  readonly as: Listed
+  readonly as: PathList
   /** Null where it was encrypted, or not seen, in every window of the period. */
   readonly exposure: Exposure | null
   /** An episode that began before the period and is still open, where the period shows nothing of it; null for none. */
@@ -29,7 +29,7 @@ export type PathGroup = {
 /** The paths that a page asks for, whatever was seen of them. */
 export function listedPaths(
   { paths, notEncrypted, others, episodes, settings }: Summary,
-  { class: of, namespace, workload }: Pick<PageQuery, 'class' | 'namespace' | 'workload'>,
+  { class: of, namespace, workload }: Pick<SiteQuery, 'class' | 'namespace' | 'workload'>,
 ): ListedPath[] {
   const exposures = new Map(
     [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)].map((exposure) => [pathKey(exposure), exposure]),
@@ -61,7 +61,7 @@ export function isListedOpen({ exposure, openUnseen }: Pick<ListedPath, 'exposur
 }
 
 /** A window of which nothing can be told makes a path undetermined, whatever the others show; so does one that was not collected, where nothing was seen. */
-function listedAs({ windows, observedWindows }: PathSummary, unencrypted: Exposure | Episode | null): Listed {
+function listedAs({ windows, observedWindows }: PathSummary, unencrypted: Exposure | Episode | null): PathList {
   if (unencrypted !== null) return 'unencrypted'
   if (windows.unknown > 0) return 'undetermined'
   if (windows.mtls + windows['tls-anonymous'] + windows['app-tls'] > 0) return 'encrypted'
@@ -75,7 +75,7 @@ export function groupedPaths(listed: readonly ListedPath[]): PathGroup[] {
     .toSorted((a, b) => rankOf(a.paths[0]) - rankOf(b.paths[0]) || compareText(a.namespace, b.namespace))
 }
 
-const ORDER: readonly Listed[] = ['unencrypted', 'undetermined', 'encrypted', 'other']
+const ORDER: readonly PathList[] = ['unencrypted', 'undetermined', 'encrypted', 'other']
 
 function rankOf(listed: ListedPath | undefined): number {
   if (listed === undefined) return Infinity

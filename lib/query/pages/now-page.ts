@@ -16,7 +16,7 @@ import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { durationWords } from '../../time/dates.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
-import { asOf, standingOf } from './frame.ts'
+import { labelPast, statusLine } from './frame.ts'
 import type { MakePage } from './page.ts'
 import { hrefOf } from './page-query.ts'
 import { type PathLink, actionPaths, pathLink } from './path-links.ts'
@@ -30,7 +30,7 @@ const WEEK_SECONDS = 7 * 24 * 60 * 60
 export const nowPage: MakePage = async ({ query, grant }, { history }) => {
   const status = await history.status({ grant, cluster: query.cluster, at: query.at })
   const { period } = status
-  const summary = asOf(status.summary, query.past)
+  const summary = labelPast(status.summary, query.past)
   const wording = wordingOf(summary)
   const { dates } = wording
   const one = pageOne(wording)
@@ -39,7 +39,7 @@ export const nowPage: MakePage = async ({ query, grant }, { history }) => {
     title: query.past === null ? 'Now' : 'Then',
     template: 'now',
     replay: summary.replay,
-    standing: standingOf(summary),
+    standing: statusLine(summary),
     view: {
       verdict: one.verdict,
       beside: one.beside,

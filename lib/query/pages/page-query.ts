@@ -16,26 +16,26 @@ export const SPANS = {
 } as const
 
 /** The word of a span. */
-export type Span = keyof typeof SPANS
+export type PageSpan = keyof typeof SPANS
 
 /** Which paths are listed by what was seen of them in the period; see `paths-page.ts`. */
-export const LISTED = ['unencrypted', 'undetermined', 'encrypted', 'other'] as const
+export const PATH_LISTS = ['unencrypted', 'undetermined', 'encrypted', 'other'] as const
 
-/** One of {@link LISTED}. */
-export type Listed = (typeof LISTED)[number]
+/** One of {@link PATH_LISTS}. */
+export type PathList = (typeof PATH_LISTS)[number]
 
 /** What a page is asked, checked. Absent: all. */
-export type PageQuery = {
+export type SiteQuery = {
   /** Up to when is looked: the asked time, or now. */
   readonly at: Date
   /** The asked time as it was written; null for now. */
   readonly past: string | null
-  readonly period: Span
+  readonly period: PageSpan
   readonly cluster: string | null
   /** As `printable` shows it, as a workload's name is: a page repeats what was asked. A name of a path matches if it is shown so. */
   readonly namespace: string | null
   readonly workload: { readonly kind?: string; readonly name: string } | null
-  readonly state: Listed | null
+  readonly state: PathList | null
   readonly class: PathClass | 'all' | null
   /** The periods that are compared, as they were written: an earlier and a later one. */
   readonly from: string | null
@@ -72,7 +72,7 @@ export type PageParameter = (typeof PARAMETERS)[number]
  * Reads the parameters of a page. An empty one is an absent one, as forms send them. Throws a `ProblemError` that names the parameter: an unknown one may be a filter
  * that somebody relies on.
  */
-export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
+export function readSiteQuery(search: URLSearchParams, now: Date): SiteQuery {
   const given: Partial<Record<PageParameter, string>> = {}
   for (const [name, value] of search) {
     const known = PARAMETERS.find((one) => one === name)
@@ -94,11 +94,11 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
     throw badParameter('cluster', cluster, 'the id of a cluster: 1 to 63 of a-z, 0-9 and "-"')
   return {
     ...timeOf(at, now),
-    period: oneOf('period', period, Object.keys(SPANS) as Span[]) ?? '13w',
+    period: oneOf('period', period, Object.keys(SPANS) as PageSpan[]) ?? '13w',
     cluster: cluster ?? null,
     namespace: namespace === undefined ? null : printable(namespace),
     workload: workload === undefined ? null : workloadOf(printable(workload)),
-    state: oneOf('state', state, LISTED),
+    state: oneOf('state', state, PATH_LISTS),
     class: oneOf('class', given.class, ['all', ...PATH_CLASSES] as const),
     before: given.before === undefined ? null : timeText('before', given.before),
     from: from ?? null,
@@ -108,7 +108,7 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
   }
 }
 
-function timeOf(text: string | undefined, now: Date): Pick<PageQuery, 'at' | 'past'> {
+function timeOf(text: string | undefined, now: Date): Pick<SiteQuery, 'at' | 'past'> {
   if (text === undefined) return { at: now, past: null }
   const parsed = timeText('at', text)
   const at = new Date(toSeconds(parsed) * 1000)
@@ -122,7 +122,7 @@ function timeText(name: PageParameter, text: string): string {
   return parsed
 }
 
-function workloadOf(text: string): NonNullable<PageQuery['workload']> {
+function workloadOf(text: string): NonNullable<SiteQuery['workload']> {
   const [, kind, name] = /^([a-z]+)\/(.+)$/s.exec(text) ?? []
   return kind === undefined || name === undefined ? { name: text } : { kind, name }
 }
@@ -152,7 +152,7 @@ export function hrefOf(path: string, parameters: Readonly<Partial<Record<PagePar
 }
 
 /** The parameters of a query as its address has them, so that a link can change one and keep the rest. */
-export function parametersOf(query: PageQuery): Readonly<Partial<Record<PageParameter, string | null>>> {
+export function parametersOf(query: SiteQuery): Readonly<Partial<Record<PageParameter, string | null>>> {
   const { past, period, cluster, namespace, workload, state, class: of, from, to, change, before } = query
   return {
     at: past,

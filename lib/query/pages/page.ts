@@ -1,12 +1,12 @@
 /** What the pages are made of: what a page is asked, what it needs, and what it answers. */
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
-import type { PageQuery } from './page-query.ts'
+import type { SiteQuery } from './page-query.ts'
 import type { HistoryReader } from './read-history.ts'
 
 /** What a page is asked. */
-export type PageAsked = {
-  readonly query: PageQuery
+export type PageRequest = {
+  readonly query: SiteQuery
   readonly grant: Grant
   /** What stands at the free places of its path. */
   readonly names: Readonly<Record<string, string>>
@@ -35,4 +35,4 @@ export type PageContent = {
 }
 
 /** Makes a page. Throws a `ProblemError` where there is none. */
-export type MakePage = (asked: PageAsked, deps: PageDeps) => Promise<PageContent>
+export type MakePage = (asked: PageRequest, deps: PageDeps) => Promise<PageContent>

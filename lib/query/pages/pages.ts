@@ -9,12 +9,12 @@ import { ProblemError, statusOf } from '../problem.ts'
 import { askForPack } from '../routes/pack-route.ts'
 import { changesPage } from './changes-page.ts'
 import { flowPage } from './flow-page.ts'
-import { pastOf, placesOf } from './frame.ts'
+import { pastOf, navigationOf } from './frame.ts'
 import { lifeLinePage } from './life-line-page.ts'
 import { nowPage } from './now-page.ts'
 import { packPage } from './pack-page.ts'
 import type { MakePage, PageDeps } from './page.ts'
-import { hrefOf, parametersOf, readPageQuery } from './page-query.ts'
+import { hrefOf, parametersOf, readSiteQuery } from './page-query.ts'
 import { pathsPage } from './paths-page.ts'
 import { ManyClustersError, type ReadStatus, createHistoryReader } from './read-history.ts'
 import { BusyError } from './read-limit.ts'
@@ -163,13 +163,13 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
             canSignOut,
           },
         )
-      const query = readPageQuery(asked.searchParams, now())
+      const query = readSiteQuery(asked.searchParams, now())
       const names = req.path.includes('%') ? {} : req.param()
       const { title, template, view, replay, standing } = await make({ query, grant, names }, pageDeps)
       return pageResponse(200, template, {
         frame: {
           title,
-          places: placesOf(path, query.past),
+          places: navigationOf(path, query.past),
           replay: replay ?? (await replayOf(grant, pageDeps)),
           standing,
           past: pastOf(query, hrefOf(asked.pathname, { ...parametersOf(query), at: null })),

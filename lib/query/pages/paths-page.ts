@@ -12,20 +12,20 @@ import { type Wording, wordingOf } from '../../report/words/report-context.ts'
 import { CLASS_WORDS, capital, countWords, plural } from '../../report/words/vocabulary.ts'
 import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
-import { asOf, standingOf } from './frame.ts'
+import { labelPast, statusLine } from './frame.ts'
 import { type ListedPath, type PathGroup, groupedPaths, isListedOpen, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
-import { LISTED, type Listed, type PageQuery, SPANS, type Span, hrefOf, parametersOf } from './page-query.ts'
+import { PATH_LISTS, type PathList, type SiteQuery, SPANS, type PageSpan, hrefOf, parametersOf } from './page-query.ts'
 import { latestMark, pathLink } from './path-links.ts'
 
 /** A page has so many rows. */
 const MAX_ROWS = 100
 
 /** What is shown without being asked for; the rest is counted in a line. */
-const SHOWN: ReadonlySet<Listed> = new Set(['unencrypted', 'undetermined'])
+const SHOWN: ReadonlySet<PathList> = new Set(['unencrypted', 'undetermined'])
 
 /** How paths are listed, in words: as a choice, and after a number. */
-const LISTED_WORDS: Readonly<Record<Listed, readonly [choice: string, counted: string]>> = {
+const LISTED_WORDS: Readonly<Record<PathList, readonly [choice: string, counted: string]>> = {
   unencrypted: ['▲ △ unencrypted at some time, or when last seen', 'unencrypted at some time, or when last seen'],
   undetermined: ['? ✕ undetermined in some window, or not collected', 'undetermined in some window, or not collected'],
   encrypted: ['● encrypted whenever seen', 'encrypted whenever seen'],
@@ -39,7 +39,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
     history.overTime({ ...looked, days: SPANS[query.period].days }),
     history.clusters({ grant, cluster: null }),
   ])
-  const summary = asOf(known, query.past)
+  const summary = labelPast(known, query.past)
   const wording = wordingOf(summary)
   const listed = listedPaths(summary, query)
   const wanted = listed.filter(({ as }) => (query.state === null ? SHOWN.has(as) : as === query.state))
@@ -54,7 +54,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
     title: 'Paths over time',
     template: 'paths',
     replay: summary.replay,
-    standing: standingOf(summary),
+    standing: statusLine(summary),
     view: {
       words: wordsOf(wording, query),
       choices: choicesOf(query, summary.settings.judgedClasses),
@@ -82,7 +82,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
 }
 
 /** `5 application paths are unencrypted now. 9 were at some time since 1 Sep 09:00.` */
-function wordsOf({ summary, dates }: Wording, { class: of, namespace, workload }: PageQuery): string {
+function wordsOf({ summary, dates }: Wording, { class: of, namespace, workload }: SiteQuery): string {
   const { figures, period } = summary
   const filtered =
     namespace !== null || workload !== null
@@ -104,7 +104,7 @@ function wordsOf({ summary, dates }: Wording, { class: of, namespace, workload }
 }
 
 function choicesOf(
-  query: PageQuery,
+  query: SiteQuery,
   judged: readonly PathClass[],
 ): readonly { readonly title: string; readonly choices: readonly Choice[] }[] {
   const own = parametersOf(query)
@@ -119,7 +119,7 @@ function choicesOf(
           href: hrefOf('/paths', { ...own, state: null }),
           isCurrent: query.state === null,
         },
-        ...LISTED.map((state) => ({
+        ...PATH_LISTS.map((state) => ({
           title: LISTED_WORDS[state][0],
           href: hrefOf('/paths', { ...own, state }),
           isCurrent: state === query.state,
@@ -149,8 +149,8 @@ function choicesOf(
 export type Choice = { readonly title: string; readonly href: string; readonly isCurrent: boolean }
 
 /** The periods to choose from, each with the other filters as they are. */
-export function periodChoices(path: string, query: PageQuery): readonly Choice[] {
-  return (Object.keys(SPANS) as Span[]).map((span) => ({
+export function periodChoices(path: string, query: SiteQuery): readonly Choice[] {
+  return (Object.keys(SPANS) as PageSpan[]).map((span) => ({
     title: SPANS[span].words,
     href: hrefOf(path, { ...parametersOf(query), period: span === '13w' ? null : span }),
     isCurrent: span === query.period,
@@ -171,7 +171,7 @@ function groupView(
   wording: Wording,
   { namespace, paths }: PathGroup,
   onPage: ReadonlySet<ListedPath>,
-  query: PageQuery,
+  query: SiteQuery,
 ) {
   const shown = paths.filter((one) => onPage.has(one))
   const folded = query.state === null ? paths.filter(({ as }) => !SHOWN.has(as)) : []
@@ -235,7 +235,7 @@ function exposureWords({ summary, dates }: Wording, exposure: Exposure): string 
   return `until ${dates.moment(last.endedAt)}${last.ending === null ? '' : `; ${endingWords(last.ending, exposure)}`}${again}${accepted}`
 }
 
-function noneWords({ summary }: Wording, query: PageQuery): string {
+function noneWords({ summary }: Wording, query: SiteQuery): string {
   if (summary.clusters.length === 0) return 'No cluster may be seen here, or none is registered.'
   if (summary.collectedWindows === 0)
     return 'Nothing was collected in this period, so the state of every path is unknown.'
@@ -245,7 +245,7 @@ function noneWords({ summary }: Wording, query: PageQuery): string {
 }
 
 /** The rows behind the strips, from the API. */
-function apiOf({ from, to }: { readonly from: string; readonly to: string }, query: PageQuery): string {
+function apiOf({ from, to }: { readonly from: string; readonly to: string }, query: SiteQuery): string {
   const search = new URLSearchParams({ from, to })
   const { cluster, namespace, workload } = parametersOf(query)
   for (const [name, value] of Object.entries({ cluster, namespace, workload }))
@@ -257,7 +257,7 @@ function apiOf({ from, to }: { readonly from: string; readonly to: string }, que
 export function pagesOf(
   path: string,
   { rows, perPage }: { readonly rows: number; readonly perPage: number },
-  query: PageQuery,
+  query: SiteQuery,
 ): readonly { readonly href: string; readonly title: string }[] {
   const own = parametersOf(query)
   const pages = Math.ceil(rows / perPage)

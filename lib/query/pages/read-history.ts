@@ -21,7 +21,7 @@ import { readReviews } from '../../store/registry/reviews.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import { type Diff, readDiff } from '../diff.ts'
-import { type Flow, flowEnd, readFlow } from '../flow.ts'
+import { type FlowDifference, flowEnd, readFlow } from '../flow.ts'
 import { settledBefore } from '../parameters.ts'
 import { ProblemError, quoted } from '../problem.ts'
 import { createReadLimit } from './read-limit.ts'
@@ -78,7 +78,7 @@ export type HistoryReader = {
   /** What changed from one period to a later one, as `/v1/diff` has it. */
   readonly diff: (looked: Looked & ComparedSpans) => Promise<Diff>
   /** How what was seen differs from what was seen up to an earlier time, as `/v1/flow` has it. */
-  readonly flow: (looked: Looked & { readonly before: string }) => Promise<Flow>
+  readonly flow: (looked: Looked & { readonly before: string }) => Promise<FlowDifference>
 }
 
 /** Longer than what is judged: a summary, of which what paths moved is not to be shown, and the rows behind it. */

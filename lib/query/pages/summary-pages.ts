@@ -8,8 +8,8 @@ import type { Summary } from '../../report/summary/summary.ts'
 import { countWords, plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { type Wording, wordingOf } from '../../report/words/report-context.ts'
-import { asOf, standingOf } from './frame.ts'
-import type { MakePage, PageAsked, PageContent, PageDeps } from './page.ts'
+import { labelPast, statusLine } from './frame.ts'
+import type { MakePage, PageRequest, PageContent, PageDeps } from './page.ts'
 import { hrefOf } from './page-query.ts'
 
 type Sections = {
@@ -56,12 +56,12 @@ function sealWords({ checkpoint }: Summary): readonly string[] {
 }
 
 async function sectionsPage(
-  { query, grant }: PageAsked,
+  { query, grant }: PageRequest,
   { history }: PageDeps,
   make: (wording: Wording) => Sections,
 ): Promise<PageContent> {
   const status = await history.status({ grant, cluster: query.cluster, at: query.at })
-  const summary = asOf(status.summary, query.past)
+  const summary = labelPast(status.summary, query.past)
   const view = make(wordingOf(summary))
-  return { title: view.title, template: 'sections', replay: summary.replay, standing: standingOf(summary), view }
+  return { title: view.title, template: 'sections', replay: summary.replay, standing: statusLine(summary), view }
 }

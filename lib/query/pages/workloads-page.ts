@@ -8,10 +8,10 @@ import { BLIND_SPOT_WORDS, MESHED_WORDS, UNMESHED_WORDS, countWords, plural } fr
 import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
-import { standingOf } from './frame.ts'
+import { statusLine } from './frame.ts'
 import { type ListedPath, isListedOpen, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
-import { type PageQuery, hrefOf } from './page-query.ts'
+import { type SiteQuery, hrefOf } from './page-query.ts'
 import { namespaceChoices } from './paths-page.ts'
 
 /** Makes the page of workloads. */
@@ -30,7 +30,7 @@ export const workloadsPage: MakePage = async ({ query, grant }, { history }) => 
     title: 'Workloads',
     template: 'workloads',
     replay: summary.replay,
-    standing: standingOf(summary),
+    standing: statusLine(summary),
     view: {
       words:
         all.length === 0
@@ -54,7 +54,7 @@ export const workloadsPage: MakePage = async ({ query, grant }, { history }) => 
   }
 }
 
-function rowOf(summary: Summary, workload: Workload, open: readonly ListedPath[], { past }: PageQuery) {
+function rowOf(summary: Summary, workload: Workload, open: readonly ListedPath[], { past }: SiteQuery) {
   const { cluster, kind, namespace, name, meshed, reason, serviceAccount, blindSpots, pods } = workload
   const key = endpointKey(workload)
   const coverage = summary.clusters

@@ -11,7 +11,7 @@ const MAX_CLUSTERS = 100
  * The clusters that are asked for, or all that may be seen. Throws a `ProblemError` for one that is not registered or must not be seen (no difference is made),
  * and for too many at once.
  */
-export async function askedClusters(
+export async function requestedClusters(
   ids: readonly string[] | undefined,
   grant: Grant,
   objects: Objects,
@@ -27,7 +27,7 @@ export async function askedClusters(
   return clusters
 }
 
-/** The cluster that the path names. Throws a `ProblemError` as {@link askedClusters} does. */
+/** The cluster that the path names. Throws a `ProblemError` as {@link requestedClusters} does. */
 export async function namedCluster(id: string, grant: Grant, objects: Objects): Promise<Cluster> {
   const seen = (await readClusters({ objects })).filter((cluster) => maySee(grant, cluster.id))
   return seenCluster(id, seen, null)

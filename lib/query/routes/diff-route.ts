@@ -4,7 +4,7 @@ import type { Grant } from '../access/access.ts'
 import { type Diff, changeJson, readDiff } from '../diff.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { DiffQuery } from '../parameters.ts'
-import { askedClusters, throwIfUnread } from './asked-clusters.ts'
+import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 
 /** A page of what changed from one period to a later one, and what must be known to read it. */
 export type DiffAnswer = Page<PathChange> & Diff
@@ -18,7 +18,7 @@ export async function answerDiff(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<DiffAnswer> {
-  const clusters = await askedClusters(ids, grant, objects)
+  const clusters = await requestedClusters(ids, grant, objects)
   const diff = await readDiff(clusters, { before, period }, { objects, now })
   throwIfUnread(diff.clusters.map(({ problem }) => problem))
   const question = ['diff', { ids, change, before, period }, grant.clusters]

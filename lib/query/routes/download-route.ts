@@ -24,7 +24,7 @@ import {
   readReport,
 } from '../../store/evidence/report-records.ts'
 import { SECURITY_HEADERS } from '../answer.ts'
-import { PAGE_HEADERS, pageResponse } from './form-page.ts'
+import { FORM_HEADERS, formResponse } from './form-page.ts'
 import { type HandOverDeps, storeAddress } from '../large.ts'
 import { ProblemError } from '../problem.ts'
 import { linksKey } from '../../store/delivery-keys.ts'
@@ -54,7 +54,7 @@ export async function answerDownload(request: Request, token: string, deps: Down
   if (way.by === 'nobody') return { response: await tooLarge(opened, way.largestBody), download }
   if (isReading)
     return {
-      response: await pageResponse(
+      response: await formResponse(
         200,
         `Download the report of ${period.label.replace(/^W/, 'w')} (${period.timeZone})?`,
         [
@@ -102,7 +102,7 @@ export async function answerDownloadBytes(
   return {
     response: new Response(opened.document.body, {
       headers: {
-        ...PAGE_HEADERS,
+        ...FORM_HEADERS,
         'content-security-policy': `${SECURITY_HEADERS['content-security-policy']}; sandbox`,
         'content-disposition': dispositionOf(opened),
         'content-type': TYPE,
@@ -143,11 +143,11 @@ async function wayOf(opened: OpenedReport, method: LinkRequest['method'], deps: 
 /** Browsers hold the button to its policy also where its answer leads elsewhere. */
 function policyTowards(address: string): string {
   const { origin } = new URL(address)
-  return PAGE_HEADERS['content-security-policy'].replace("form-action 'self'", `form-action 'self' ${origin}`)
+  return FORM_HEADERS['content-security-policy'].replace("form-action 'self'", `form-action 'self' ${origin}`)
 }
 
 function seeOther(location: string): Response {
-  return new Response(null, { status: 303, headers: { ...PAGE_HEADERS, location } })
+  return new Response(null, { status: 303, headers: { ...FORM_HEADERS, location } })
 }
 
 async function open(download: Download, { objects, now }: DownloadDeps): Promise<Opened> {
@@ -163,7 +163,7 @@ async function open(download: Download, { objects, now }: DownloadDeps): Promise
 
 /** A text for all that we did not make, so that nobody learns from it what there is. */
 function nowhere(): Promise<Response> {
-  return pageResponse(
+  return formResponse(
     404,
     'This link leads nowhere',
     [
@@ -174,12 +174,12 @@ function nowhere(): Promise<Response> {
 }
 
 function notSo(title: string, allow: string): Promise<Response> {
-  return pageResponse(405, title, [], null, { allow })
+  return formResponse(405, title, [], null, { allow })
 }
 
 /** Said before the button, so that nobody presses it for nothing. */
 function tooLarge({ record, document }: OpenedReport, largestBody: number): Promise<Response> {
-  return pageResponse(
+  return formResponse(
     503,
     `The report of ${record.period.label.replace(/^W/, 'w')} is too large to be downloaded here`,
     [
@@ -191,7 +191,7 @@ function tooLarge({ record, document }: OpenedReport, largestBody: number): Prom
 
 /** Only that it expired is told, since the mail says so, too; who left or was taken out is nobody's business. */
 function ended(download: Download, end: DownloadEnd | null, timeZone: string): Promise<Response> {
-  return pageResponse(
+  return formResponse(
     410,
     'This link does not work any more',
     [

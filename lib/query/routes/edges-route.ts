@@ -11,7 +11,7 @@ import type { Grant } from '../access/access.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { EdgesQuery } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
-import { askedClusters, namedCluster, throwIfUnread } from './asked-clusters.ts'
+import { requestedClusters, namedCluster, throwIfUnread } from './asked-clusters.ts'
 import { CLUSTERS_AT_ONCE } from './cluster-history.ts'
 
 /** Which window of a cluster is told. */
@@ -40,7 +40,7 @@ export async function answerEdges(
   grant: Grant,
   { objects }: { readonly objects: Objects },
 ): Promise<EdgesAnswer> {
-  const clusters = await askedClusters(ids, grant, objects)
+  const clusters = await requestedClusters(ids, grant, objects)
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
     const result = await windowOrProblem(cluster, at, until, objects)
     const { id, replay = null } = cluster

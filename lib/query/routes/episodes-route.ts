@@ -5,7 +5,7 @@ import type { Grant } from '../access/access.ts'
 import { type EpisodeRow, byNewest, readEpisodes } from '../episodes.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { EpisodesQuery } from '../parameters.ts'
-import { askedClusters, throwIfUnread } from './asked-clusters.ts'
+import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 import { CLUSTERS_AT_ONCE, type ClusterAnswer } from './cluster-history.ts'
 import { type PathsAnswer, collectedOf } from './paths-route.ts'
 
@@ -23,7 +23,7 @@ export async function answerEpisodes(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<EpisodesAnswer> {
-  const clusters = await askedClusters(ids, grant, objects)
+  const clusters = await requestedClusters(ids, grant, objects)
   const { platformNamespaces } = await declaredSettings(objects)
   const { declared: waivers } = await declaredWaivers(objects)
   const deps = { objects, now, platformNamespaces, waivers }

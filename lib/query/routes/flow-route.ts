@@ -1,14 +1,14 @@
 import { FLOW_CHANGE_KINDS, type FlowChange, type FlowChangeKind } from '../../report/summary/flow-changes.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
-import { type Flow, type FlowCluster, readFlow } from '../flow.ts'
+import { type FlowDifference, type FlowCluster, readFlow } from '../flow.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { FlowQuery } from '../parameters.ts'
-import { askedClusters, throwIfUnread } from './asked-clusters.ts'
+import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 
 /** A page of how paths differ between two times, and what must be known to read it. */
 export type FlowAnswer = Page<FlowChange> &
-  Omit<Flow, 'paths' | 'judgedClasses' | 'clusters'> & {
+  Omit<FlowDifference, 'paths' | 'judgedClasses' | 'clusters'> & {
     readonly clusters: readonly Omit<FlowCluster, 'classes'>[]
     readonly counts: Readonly<Record<FlowChangeKind, number>>
   }
@@ -22,14 +22,14 @@ export async function answerFlow(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<FlowAnswer> {
-  const asked = await askedClusters(ids, grant, objects)
+  const asked = await requestedClusters(ids, grant, objects)
   const { paths, judgedClasses: _, clusters, ...flow } = await readFlow(asked, { before, at }, { objects, now })
   throwIfUnread(clusters.map(({ problem }) => problem))
   const question = ['flow', { ids, change, before, askedAt }, grant.clusters]
   return {
     ...flow,
     clusters: clusters.map(({ classes: _1, ...cluster }) => cluster),
-    counts: countsOf(paths),
+    counts: countFlowChanges(paths),
     ...pageOf(
       paths.filter(({ kind }) => change === undefined || kind === change),
       { limit, cursor, question, until: flow.period.to },
@@ -39,7 +39,7 @@ export async function answerFlow(
 }
 
 /** How many paths differ in which way. */
-export function countsOf(paths: readonly FlowChange[]): FlowAnswer['counts'] {
+export function countFlowChanges(paths: readonly FlowChange[]): FlowAnswer['counts'] {
   const of = Map.groupBy(paths, ({ kind }) => kind)
   return Object.fromEntries(FLOW_CHANGE_KINDS.map((kind) => [kind, of.get(kind)?.length ?? 0])) as Record<
     FlowChangeKind,

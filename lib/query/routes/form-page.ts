@@ -3,7 +3,7 @@ import type { PageTemplate } from '../../report/page-template.ts'
 import { SECURITY_HEADERS } from '../answer.ts'
 
 /** Of every answer to whoever comes from a mail: its address, which may be a secret, is told to nobody, and nothing of it is kept, run or framed. */
-export const PAGE_HEADERS = {
+export const FORM_HEADERS = {
   ...SECURITY_HEADERS,
   'cache-control': 'no-store',
   'content-security-policy':
@@ -16,7 +16,7 @@ let place: PageTemplate | undefined
 /**
  * A page of a title, some lines and a button that posts to where it is; null: none. Never kept, and its address, which may be a secret, is told to nobody.
  */
-export async function pageResponse(
+export async function formResponse(
   status: number,
   title: string,
   lines: readonly string[],
@@ -28,6 +28,6 @@ export async function pageResponse(
   place ??= pageTemplate(new URL('templates/form.hbs', import.meta.url))
   return new Response(place({ title, lines, button }), {
     status,
-    headers: { ...PAGE_HEADERS, 'content-type': 'text/html; charset=utf-8', ...headers },
+    headers: { ...FORM_HEADERS, 'content-type': 'text/html; charset=utf-8', ...headers },
   })
 }

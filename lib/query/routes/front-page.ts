@@ -1,9 +1,9 @@
 /** What whoever follows the link of a mail finds at the address of the service: how to get what is kept here. */
-import { pageResponse } from './form-page.ts'
+import { formResponse } from './form-page.ts'
 
 /** Answers `/`. It says nothing that is not known to everybody, since nobody was asked who they are. */
 export function frontPage(): Promise<Response> {
-  return pageResponse(
+  return formResponse(
     200,
     'ciphertrail',
     [

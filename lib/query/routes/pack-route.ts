@@ -3,7 +3,7 @@ import {
   isSealedReport,
   type KeptPack,
   mayAsk,
-  openPack,
+  openKeptPack,
   type PackState,
   readPackState,
   recordAsked,
@@ -22,7 +22,7 @@ import { grantedReport, mayHavePack } from './reports-route.ts'
 export type QueuePack = (report: string) => Promise<void>
 
 /** What packs are answered with. */
-export type PackDeps = HandOverDeps & {
+export type PackRouteDeps = HandOverDeps & {
   readonly now: () => Date
   /** Absent where nothing makes packs: those that are kept are handed over all the same. */
   readonly queuePack?: QueuePack | undefined
@@ -50,7 +50,7 @@ export async function grantedPack(
     )
   const state = await readPackState(key, objects)
   // Whoever removed it may have it made again.
-  const isGone = state.status === 'made' && (await openPack(key, state.version, objects)) === undefined
+  const isGone = state.status === 'made' && (await openKeptPack(key, state.version, objects)) === undefined
   return { key, state: isGone ? { status: 'none' } : state }
 }
 
@@ -61,7 +61,7 @@ export async function grantedPack(
 export async function askForPack(
   request: Request,
   { id, grant }: { readonly id: string; readonly grant: Grant },
-  { objects, now, queuePack }: PackDeps,
+  { objects, now, queuePack }: PackRouteDeps,
 ): Promise<PackState> {
   if (isFromElsewhere(request))
     throw new ProblemError('not-allowed', 'Cannot ask for a pack from a page of another site: ask from here')
@@ -85,11 +85,11 @@ export async function askForPack(
 export async function answerPack(
   request: Request,
   { id, grant }: { readonly id: string; readonly grant: Grant },
-  deps: PackDeps,
+  deps: PackRouteDeps,
 ): Promise<Response> {
   const { key, state } = await grantedPack(id, grant, deps.objects)
   if (state.status !== 'made') throw absentPack(id, state, deps.queuePack !== undefined)
-  const found = await openPack(key, state.version, deps.objects)
+  const found = await openKeptPack(key, state.version, deps.objects)
   if (found === undefined) throw absentPack(id, { status: 'none' }, deps.queuePack !== undefined)
   const etag = `"${state.sha256}"`
   const headers = { ...SECURITY_HEADERS, 'cache-control': 'private, no-cache', vary: 'Authorization', etag }

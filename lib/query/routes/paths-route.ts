@@ -7,7 +7,7 @@ import { declaredSettings, declaredWaivers } from '../../store/registry/declarat
 import type { Objects } from '../../store/objects/objects.ts'
 import { compareText } from '../../text/order.ts'
 import type { Grant } from '../access/access.ts'
-import { askedClusters, throwIfUnread } from './asked-clusters.ts'
+import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 import { CLUSTERS_AT_ONCE, type ClusterAnswer, notKnown, readCluster } from './cluster-history.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { PathsQuery } from '../parameters.ts'
@@ -33,7 +33,7 @@ export async function answerPaths(
     histories,
   }: { readonly objects: Objects; readonly now: Date; readonly histories?: KeptHistories | undefined },
 ): Promise<PathsAnswer> {
-  const clusters = await askedClusters(query.clusters, grant, objects)
+  const clusters = await requestedClusters(query.clusters, grant, objects)
   const { platformNamespaces } = await declaredSettings(objects)
   const { limit, cursor, from, to, ...filters } = query
   // Of many clusters only the rows up to the end of the page are in memory, and one that tells that there are more.

@@ -1,4 +1,4 @@
-import { type WaiverStanding, waiverStanding } from '../../assess/judge/waived.ts'
+import { type WaiverStatus, waiverStatus } from '../../assess/judge/waived.ts'
 import type { Waiver } from '../../model/judgement.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { declaredWaivers } from '../../store/registry/declarations.ts'
@@ -9,7 +9,7 @@ import { type Page, pageOf } from '../page.ts'
 import type { PageParameters } from '../parameters.ts'
 
 /** A page of the waivers in the register, and which change put them there; null where nobody ever declared any. */
-export type WaiversAnswer = Page<WaiverStanding> & {
+export type WaiversAnswer = Page<WaiverStatus> & {
   readonly change: { readonly number: number; readonly at: string; readonly by: string } | null
 }
 
@@ -27,7 +27,7 @@ export async function answerWaivers(
     { limit, cursor, question: ['waivers', grant.clusters, at], until: at },
     ({ id, ...waiver }) => [id, waiver],
   )
-  return { ...page, items: page.items.map((waiver) => waiverStanding(waiver, at)), change }
+  return { ...page, items: page.items.map((waiver) => waiverStatus(waiver, at)), change }
 }
 
 /** Whether a waiver may be told to whom something is granted: it is about a cluster that they may see, or about every one. */

@@ -14,7 +14,7 @@ export function verdictOf(summary: Summary): string {
   const { expectedWindows, collectedWindows } = summary
   if (expectedWindows === 0) return headlineWords(summary)
   if (collectedWindows === 0) return `${headlineWords(summary)} Which paths were encrypted is unknown.`
-  return [headlineWords(summary), besideWords(summary), monitoredWords(summary)]
+  return [headlineWords(summary), judgedPathsWords(summary), monitoredWords(summary)]
     .filter((words) => words !== '')
     .join(' ')
 }
@@ -35,7 +35,7 @@ export function headlineWords(summary: Summary): string {
           `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${dark.map(({ id }) => printable(id)).join(', ')}.`,
         ]),
     ...staleWords(summary),
-    openWords(summary),
+    openPathsWords(summary),
   ].join(' ')
 }
 
@@ -63,7 +63,7 @@ function staleWords(summary: Summary): readonly string[] {
 }
 
 /** `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` */
-export function openWords(summary: Summary): string {
+export function openPathsWords(summary: Summary): string {
   const { figures, settings } = summary
   const { openNow, openBefore, atSomeTime, judged } = figures
   const path = `${settings.judgedClasses.join(', ')} path`
@@ -107,7 +107,7 @@ function changeWords(openNow: number, openBefore: number, period: string): strin
 }
 
 /** How the other judged paths stand: `389 of 412 judged paths were encrypted whenever seen; 9 need more evidence.` */
-export function besideWords({ figures, expectedWindows, collectedWindows }: Summary): string {
+export function judgedPathsWords({ figures, expectedWindows, collectedWindows }: Summary): string {
   const { judged, encrypted, notEnoughEvidence } = figures
   if (expectedWindows > 0 && collectedWindows === 0) return 'Which paths were encrypted is unknown.'
   const parts = [

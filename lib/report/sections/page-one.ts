@@ -25,7 +25,7 @@ import { RELATION_COLUMNS, relationCells } from './controls.ts'
 import { actionFacts } from './not-encrypted.ts'
 import { notSeenLines, sealLines } from './not-seen.ts'
 import { LACKING_TITLE } from './open-now.ts'
-import { besideWords, darkClusters, headlineWords, staleClusters } from './opening.ts'
+import { judgedPathsWords, darkClusters, headlineWords, staleClusters } from './opening.ts'
 
 /** All words and drawings of page one. */
 export type PageOneView = {
@@ -82,7 +82,7 @@ export function pageOne(wording: Wording): PageOneView {
   return {
     facts: factsOf(wording),
     verdict: headlineWords(summary),
-    beside: `${besideWords(summary)}${summary.figures.notEnoughEvidence > 0 && summary.collectedWindows > 0 ? ` “${LACKING_TITLE}” lists them.` : ''}`,
+    beside: `${judgedPathsWords(summary)}${summary.figures.notEnoughEvidence > 0 && summary.collectedWindows > 0 ? ` “${LACKING_TITLE}” lists them.` : ''}`,
     figures: figuresOf(wording),
     barsNote:
       'each path once, by the worst that was seen of it in the period; no mesh TLS: the application may have encrypted',

@@ -36,7 +36,7 @@ export type Episodes = {
 type Span = { readonly from: string; readonly to: string }
 
 /** The episodes that were open at some time of the period. */
-export function episodesOf(past: readonly ClusterPast[], period: Span): Episodes {
+export function summarizeEpisodes(past: readonly ClusterPast[], period: Span): Episodes {
   const all = past
     .flatMap(({ id, episodes }) => episodes.map((known) => summarise(id, known, period)))
     .filter(({ episode }) => isWithin(episode, period))

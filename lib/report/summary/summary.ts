@@ -15,7 +15,7 @@ import { summariseCluster } from './coverage-summary.ts'
 import type { ClusterSummary } from './coverage-summary.ts'
 import { summarizeEnforcement } from './enforcement-summary.ts'
 import type { PortEnforcement } from './enforcement-summary.ts'
-import { episodesOf } from './episode-summary.ts'
+import { summarizeEpisodes } from './episode-summary.ts'
 import type { Episodes } from './episode-summary.ts'
 import { type Action, actionsOf, ownersOf } from './actions.ts'
 import { type Figures, type Monitored, figuresOf, monitoredOf } from './figures.ts'
@@ -98,7 +98,7 @@ export function summarise(input: ReportInput): Summary {
   const judgedParts = ofClasses(input, judgedClasses)
   const paths = all.filter((path) => judgedClasses.includes(path.class))
   const notEncrypted = exposuresOf(paths, input.clusters, period)
-  const episodes = episodesOf(judgedParts.past, period)
+  const episodes = summarizeEpisodes(judgedParts.past, period)
   const changes = changesOf(judgedParts.clusters, judgedParts.past, period)
   const isCompared =
     changes.comparisons.length > 0 && changes.comparisons.every(({ basis }) => basis === 'whole' || basis === 'partly')
@@ -148,7 +148,7 @@ function classSummary(of: PathClass, all: readonly PathSummary[], input: ReportI
   if (paths.length === 0) return []
   const notEncrypted = exposuresOf(paths, input.clusters, input.period)
   const { past } = ofClasses(input, [of])
-  const episodes = episodesOf(past, input.period).all
+  const episodes = summarizeEpisodes(past, input.period).all
   return [
     {
       class: of,

@@ -19,7 +19,7 @@ export type EdgeRow = {
 }
 
 /** Which rows are wanted. */
-export type EdgesQuery = {
+export type EdgeFilter = {
   /** Of either end; absent: any. */
   readonly kind?: string | undefined
   readonly namespace?: string | undefined
@@ -38,7 +38,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 ])
 
 /** The rows of a window, by source, destination and port; quiet paths have none. */
-export function edgeRows(result: WindowResult, { kind, namespace, exempt }: EdgesQuery): EdgeRow[] {
+export function edgeRows(result: WindowResult, { kind, namespace, exempt }: EdgeFilter): EdgeRow[] {
   return result.paths
     .filter((path) => {
       const { source, destination, state } = path

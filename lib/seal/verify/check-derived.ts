@@ -24,7 +24,7 @@ const UNEXPECTED = 'no evidence comes to it, run "ciphertrail rebuild"'
  * Derives a cluster again from its evidence, in memory, and compares every byte with what is stored. Returns the differences by key; empty if there are none.
  * Writes nothing. Waits a few times for concurrent derivations.
  */
-export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<LogFinding[]> {
+export async function checkDerivedObjects(cluster: Cluster, deps: DeriveDeps): Promise<LogFinding[]> {
   const { objects } = deps
   for (let round = 1; ; round++) {
     const before = await fingerprint(cluster, objects)

@@ -5,7 +5,7 @@ import {
   RECORD_KINDS,
   type RecordKind,
   parseArchiveKey,
-  parseAskedKey,
+  parseRequeriedKey,
   parseChangeKey,
   parseEvidenceKey,
   parseCoverageKey,
@@ -38,7 +38,7 @@ import { readClusters, readRecorded } from '../../store/registry/registry.ts'
 import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
 import { checkDocuments } from './check-reports.ts'
 import { changedNotEncrypted } from '../../history/not-encrypted.ts'
-import { checkDerived } from './check-derived.ts'
+import { checkDerivedObjects } from './check-derived.ts'
 import { type AddFinding, type Findings, type LogFinding, findingsList } from './finding.ts'
 import { leafKind, nameOf } from '../leaf.ts'
 import { areEqual } from '../tlog/merkle.ts'
@@ -151,7 +151,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
 /** Findings in the derived data of a cluster. If one cluster cannot be checked, the others still are. */
 async function derivedFindings(cluster: Cluster, deps: CheckDeps): Promise<readonly LogFinding[]> {
   try {
-    return await checkDerived(cluster, deps)
+    return await checkDerivedObjects(cluster, deps)
   } catch (error) {
     if (error instanceof StoreError && !(error instanceof UnusableError)) throw error
     return [{ key: null, problem: `What is derived of cluster "${cluster.id}" was not checked: ${errorLine(error)}` }]
@@ -325,9 +325,11 @@ function isRewritten(key: string, isKnown: (cluster: string | undefined) => bool
     return true
   const cluster =
     (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseCoverageKey(key) ?? parseArchiveKey(key))?.cluster ??
-    parseAskedKey(key) ??
+    parseRequeriedKey(key) ??
     parseSetAsideKey(key) ??
     /^state\/([^/]+)\.json$/.exec(key)?.[1]
-  const isBesideStates = [parseArchiveKey, parseAskedKey, parseSetAsideKey].some((parse) => parse(key) !== undefined)
+  const isBesideStates = [parseArchiveKey, parseRequeriedKey, parseSetAsideKey].some(
+    (parse) => parse(key) !== undefined,
+  )
   return isKnown(cluster) && (!key.startsWith('state/') || isBesideStates || key === stateKey(cluster ?? ''))
 }

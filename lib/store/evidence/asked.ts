@@ -7,7 +7,7 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Seconds, Window } from '../../model/time.ts'
 import { encodeDerived } from '../objects/derived-object.ts'
 import { parseJson } from '../../text/parse-json.ts'
-import { askedKey, parseWindow, windowText } from '../keys.ts'
+import { requeriedKey, parseWindow, windowText } from '../keys.ts'
 import type { Objects } from '../objects/objects.ts'
 import { swap } from '../objects/swap.ts'
 
@@ -19,15 +19,15 @@ const askedSchema = z.object({
 })
 
 /** The windows that were queried again, as stored. */
-export type AskedWindows = {
+export type RequeriedWindows = {
   /** In the form of keys: {@link windowText}. */
   readonly windows: ReadonlySet<string>
   readonly etag: string | null
 }
 
 /** Reads the windows of a cluster that were queried again; none if the object is missing or unreadable. */
-export async function readAsked(cluster: string, objects: Objects): Promise<AskedWindows> {
-  const stored = await objects.get(askedKey(cluster))
+export async function readRequeried(cluster: string, objects: Objects): Promise<RequeriedWindows> {
+  const stored = await objects.get(requeriedKey(cluster))
   if (stored === undefined) return { windows: new Set(), etag: null }
   const parsed = askedSchema.safeParse(parseJson(stored.body))
   const isOwn = parsed.success && parsed.data.cluster === cluster
@@ -39,9 +39,9 @@ export async function readAsked(cluster: string, objects: Objects): Promise<Aske
  *
  * @param since windows that ended before it are not queried any more, and are dropped
  */
-export async function writeAsked(
+export async function writeRequeried(
   cluster: string,
-  { windows, etag }: AskedWindows,
+  { windows, etag }: RequeriedWindows,
   added: readonly Window[],
   since: Seconds,
   objects: Objects,
@@ -51,5 +51,5 @@ export async function writeAsked(
     return window !== undefined && toSeconds(window.end) >= since
   })
   const body = encodeDerived({ format: 'ciphertrail/asked/1', cluster, windows: kept.sort() })
-  await swap(askedKey(cluster), body, etag, objects)
+  await swap(requeriedKey(cluster), body, etag, objects)
 }

@@ -15,7 +15,7 @@ const NOBODY: ReadingListener = { begin: () => undefined, end: () => undefined, 
 let listener = NOBODY
 
 /** Sets the listener of this process, once, at its start. */
-export function tellReading(told: ReadingListener): void {
+export function setReadingListener(told: ReadingListener): void {
   listener = told
 }
 

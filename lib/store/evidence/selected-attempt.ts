@@ -62,7 +62,7 @@ export const BEFORE_SLACK_SECONDS = 2 * 60
  * The attempt to use for a window: the first complete one, else the one that saw most, ties to the lowest number; an unreadable one only if there is no other.
  * Undefined if there are no attempts.
  */
-export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt | undefined {
+export function selectedAttempt(attempts: readonly KnownAttempt[]): KnownAttempt | undefined {
   const rank = ({ complete, error, observedSeconds }: KnownAttempt): number =>
     complete ? Infinity : error === null ? (observedSeconds ?? 0) : -1
   return attempts.toSorted((a, b) => rankOrder(rank(b), rank(a)) || a.number - b.number)[0]
@@ -86,7 +86,7 @@ export function inputsOf(
   const inputs = new Map<string, WindowResult['inputs']>()
   for (const window of windows) {
     const { start, end } = window
-    const standing = standingAttempt(window.attempts)
+    const standing = selectedAttempt(window.attempts)
     if (standing === undefined) continue
     const begun = toSeconds(start) + BEFORE_SLACK_SECONDS
     const over = toSeconds(end)

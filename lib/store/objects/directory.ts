@@ -1,12 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { lstatSync } from 'node:fs'
 import type { Dirent } from 'node:fs'
-import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
+import { access, constants, lstat, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { closing } from './closing.ts'
 import { withFileLock } from './file-lock.ts'
 import { diskEffects } from './directory-effects.ts'
 import type { DirectoryEffects } from './directory-effects.ts'
+import { entriesOf, removeAbandoned } from './directory-entries.ts'
 import { directoryLarge } from './directory-large.ts'
 import {
   checkKey,
@@ -21,15 +22,12 @@ import {
   UnusableError,
 } from './objects.ts'
 import type { Objects } from './objects.ts'
-import { isRefused, missing, storeError, systemCode } from './directory-errors.ts'
+import { isRefused, storeError, systemCode } from './directory-errors.ts'
 import { digestOf, openObject } from './open-object.ts'
 
 // Names that begin with a dot are never part of a key.
 const UNFINISHED = '.tmp'
 const LOCK = '.lock'
-
-/** Age after which a temporary file is abandoned. */
-const ABANDONED_MS = 60 * 60 * 1000
 
 /** How long a folder that was no link counts as none: somebody may replace it while a service runs. */
 const CHECKED_MS = 1000
@@ -377,35 +375,4 @@ function isAbsent(error: unknown): boolean {
 
 function ignoreAbsent(error: unknown): void {
   if (!isAbsent(error)) throw error
-}
-
-async function entriesOf(path: string) {
-  try {
-    return await readdir(path, { withFileTypes: true })
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw error
-  }
-}
-
-async function removeAbandoned(unfinished: string, effects: DirectoryEffects): Promise<void> {
-  const entries = await entriesOf(unfinished)
-  if (entries.length === 0) return
-  const now = await fileClock(unfinished, effects)
-  for (const { name } of entries) {
-    const path = join(unfinished, name)
-    const { mtimeMs } = await stat(path).catch(missing)
-    if (now - mtimeMs > ABANDONED_MS) await effects.removeFile(path)
-  }
-}
-
-/** The current time by the clock that dates the files of a folder: it may be another machine's, and by our clock a new file could look old. */
-async function fileClock(folder: string, effects: DirectoryEffects): Promise<number> {
-  const path = join(folder, `${process.pid}-${randomUUID()}`)
-  try {
-    await effects.writeFile(path, Buffer.of())
-    return (await stat(path)).mtimeMs
-  } finally {
-    await effects.removeFile(path).catch(() => {})
-  }
 }

@@ -163,25 +163,25 @@ export function checkPrefix(prefix: string): void {
 }
 
 /** Whether a key belongs to evidence (`evidence/`, `changes/`, `reports/`, `log/`), not to derived data. */
-export function isBesideEvidence(key: string): boolean {
+export function isEvidenceKey(key: string): boolean {
   return BESIDE_EVIDENCE.some((prefix) => key.startsWith(prefix))
 }
 
 /** Whether the keys that begin with a prefix are evidence, derived data, or both. */
 export function placeOfPrefix(prefix: string): 'evidence' | 'derived' | 'both' {
-  if (isBesideEvidence(prefix)) return 'evidence'
+  if (isEvidenceKey(prefix)) return 'evidence'
   return BESIDE_EVIDENCE.some((one) => one.startsWith(prefix)) ? 'both' : 'derived'
 }
 
 /** Whether a key is written once: all evidence except `log/checkpoint`. */
 export function isWrittenOnce(key: string): boolean {
-  return isBesideEvidence(key) && key !== checkpointKey
+  return isEvidenceKey(key) && key !== checkpointKey
 }
 
 /** Throws `TypeError` for evidence, which is never too large for memory. */
 export function checkDerived(key: string): void {
   checkKey(key)
-  if (isBesideEvidence(key)) throw new TypeError(`Cannot write "${key}" in pieces: it lies with the evidence`)
+  if (isEvidenceKey(key)) throw new TypeError(`Cannot write "${key}" in pieces: it lies with the evidence`)
 }
 
 /** Throws `TypeError` for written-once keys: they are never replaced and never removed. */
@@ -192,5 +192,5 @@ export function checkReplaceable(key: string): void {
 /** Throws `TypeError` for evidence, which is never removed. */
 export function checkRemovable(key: string): void {
   checkReplaceable(key)
-  if (isBesideEvidence(key)) throw new TypeError(`Cannot remove "${key}": what lies with the evidence stays`)
+  if (isEvidenceKey(key)) throw new TypeError(`Cannot remove "${key}": what lies with the evidence stays`)
 }

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
 import { isClusterId } from '../keys.ts'
 import { changePrivateFile, readPrivateFile, unusable } from '../objects/private-file.ts'
-import { type Trust, checkWay, wayOf } from './trust.ts'
+import { type Trust, checkConnection, connectionHash } from './trust.ts'
 
 const WHAT = 'vouches for clusters'
 
@@ -29,9 +29,12 @@ export function fileTrust(path: string): Trust {
       return `${canonicalize({ format: 'ciphertrail/trust/1', ways })}\n`
     })
   return {
-    check: async (cluster) => checkWay(cluster, waysIn(await readPrivateFile(path, WHAT)).get(cluster.id), `"${path}"`),
+    check: async (cluster) =>
+      checkConnection(cluster, waysIn(await readPrivateFile(path, WHAT)).get(cluster.id), `"${path}"`),
     vouch: (clusters) =>
-      change((ways) => new Map([...ways, ...clusters.map((cluster) => [cluster.id, wayOf(cluster)] as const)])),
+      change(
+        (ways) => new Map([...ways, ...clusters.map((cluster) => [cluster.id, connectionHash(cluster)] as const)]),
+      ),
     forget: (id) => change((ways) => new Map([...ways].filter(([known]) => known !== id))),
   }
 }

@@ -24,13 +24,13 @@ export class UntrustedError extends Error {
  * Identifies a cluster's connection: all of its registration except its window lengths and registration time, which affect no connection. It includes members
  * that a later version adds.
  */
-export function wayOf({ windows: _, registeredAt: __, ...way }: Cluster): string {
+export function connectionHash({ windows: _, registeredAt: __, ...way }: Cluster): string {
   return hash('sha256', canonicalize(way) ?? '', 'hex')
 }
 
 /** Throws {@link UntrustedError} unless the connection is the trusted one. A cluster with an agent is opened by its agent only. */
-export function checkWay(cluster: Cluster, vouched: string | undefined, place: string): void {
-  if (cluster.agent === true || vouched === wayOf(cluster)) return
+export function checkConnection(cluster: Cluster, vouched: string | undefined, place: string): void {
+  if (cluster.agent === true || vouched === connectionHash(cluster)) return
   const state =
     vouched === undefined
       ? `nothing in ${place} vouches for how it is reached`

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { PathWindow, Workload } from '../../../lib/model/window.ts'
 import {
-  countsOf,
+  countLook,
   notSeenRows,
   notSeenText,
   unsettledNote,
@@ -67,7 +67,7 @@ describe('verdictLine()', () => {
   test('counts neither what was refused nor what is exempt as a path', () => {
     const beside = [path('plaintext', { outcome: 'refused' }), path('exempt')]
     assert.match(verdict([...beside, path('mtls')]), /^The only judged path seen is encrypted; /)
-    assert.deepEqual(countsOf(beside), { paths: 0, notEncrypted: 0, unknown: 0, encrypted: 0, refused: 1, exempt: 1 })
+    assert.deepEqual(countLook(beside), { paths: 0, notEncrypted: 0, unknown: 0, encrypted: 0, refused: 1, exempt: 1 })
   })
 
   test('says that all are encrypted only if all are, whatever was seen', () => {
@@ -75,7 +75,7 @@ describe('verdictLine()', () => {
       fc.property(anyHistory, (history) => {
         for (const { result } of history) {
           if (result === null) continue
-          const counts = countsOf(result.paths)
+          const counts = countLook(result.paths)
           assert.equal(counts.notEncrypted + counts.unknown + counts.encrypted, counts.paths)
           const isClear = /^(All|The only)/.test(verdictLine(result))
           assert.equal(isClear, counts.paths > 0 && counts.encrypted === counts.paths)

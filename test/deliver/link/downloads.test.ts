@@ -16,7 +16,7 @@ import {
 } from '../../../lib/deliver/link/downloads.ts'
 import {
   downloadTicket,
-  isLeave,
+  isUnsubscribeLink,
   unsubscribePath,
   linkKey,
   readTicket,
@@ -102,7 +102,7 @@ test('a ticket opens what it was made for, for a minute, with the key of its sto
     assert.equal(readTicket(other, NOW, key), undefined, other)
   // Of the same key, and never one for the other.
   const leave = { channel: 'everything', recipient: RECIPIENT }
-  assert.equal(isLeave(leave, mac, key), false)
+  assert.equal(isUnsubscribeLink(leave, mac, key), false)
   assert.equal(readTicket(`${id}.${until}.${unsubscribePath(leave, key).split('/').at(-1)}`, NOW, key), undefined)
   fc.assert(
     fc.property(fc.string(), fc.nat(), (text, at) => {

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { addChannel, readChannels, removeChannel } from '../../../lib/deliver/channel/channels.ts'
 import { NotSentError } from '../../../lib/deliver/send/send.ts'
 import { suppress } from '../../../lib/deliver/channel/suppressions.ts'
-import { deliverAsked, deliverDue } from '../../../lib/jobs/deliver-mails.ts'
-import { mailsDue } from '../../../lib/jobs/due-mails.ts'
+import { deliverRequested, deliverDue } from '../../../lib/jobs/mail/deliver-mails.ts'
+import { mailsDue } from '../../../lib/jobs/mail/due-mails.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { compareText } from '../../../lib/text/order.ts'
 import { type StoreRequest, memoryObjects } from '../../support/stored/memory-objects.ts'
@@ -39,9 +39,9 @@ function sender(refuses: (to: string) => Error | null = () => null) {
 const asked = (
   message: { readonly channel: string; readonly week: string },
   minutes: number,
-  deps: Omit<Parameters<typeof deliverAsked>[2], 'now'>,
+  deps: Omit<Parameters<typeof deliverRequested>[2], 'now'>,
 ) =>
-  deliverAsked(
+  deliverRequested(
     message,
     { at: at(minutes), version: '0.1.0', url: null, from: FROM },
     { ...deps, now: () => at(minutes) },
@@ -120,7 +120,7 @@ test('a channel of which nobody is left who gets its mail is told each time, set
   assert.match(outcome.delivery.problem ?? '', /^nobody is left/)
 })
 
-test('deliverAsked() sends once, however often and late it is asked, and refuses what is not due in words', async () => {
+test('deliverRequested() sends once, however often and late it is asked, and refuses what is not due in words', async () => {
   const objects = memoryObjects(new Map())
   await channels(objects)
   const { sent, send } = sender()

@@ -5,7 +5,7 @@ import { type Delivery, listDeliveries } from '../../../lib/deliver/send/claims.
 import { downloadIdOf, readDownload } from '../../../lib/deliver/link/downloads.ts'
 import { readRecipients } from '../../../lib/deliver/channel/recipients.ts'
 import { type Envelope, NotSentError, type SendMail } from '../../../lib/deliver/send/send.ts'
-import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { deliverDue } from '../../../lib/jobs/mail/deliver-mails.ts'
 import { type Actor, drawer, tell, type Telling } from '../../support/stored/interleaving.ts'
 import { keepPdf } from '../../support/deliver/kept-report.ts'
 import { type Gate, memoryObjects } from '../../support/stored/memory-objects.ts'

@@ -4,7 +4,7 @@ import PostalMime from 'postal-mime'
 import { addChannel } from '../../../lib/deliver/channel/channels.ts'
 import type { Envelope } from '../../../lib/deliver/send/send.ts'
 import { alertDue } from '../../../lib/jobs/alert-channels.ts'
-import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { deliverDue } from '../../../lib/jobs/mail/deliver-mails.ts'
 import { addCluster } from '../../../lib/store/registry/registry.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import type { SendMail } from '../../../lib/deliver/send/send.ts'
 import { smtpMail } from '../../../lib/deliver/send/smtp.ts'
 import { alertDue } from '../../../lib/jobs/alert-channels.ts'
-import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { deliverDue } from '../../../lib/jobs/mail/deliver-mails.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import { dyingAt, dyingEffects } from '../../support/process/dying-effects.ts'
 

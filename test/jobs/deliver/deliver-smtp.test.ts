@@ -11,7 +11,7 @@ import { mailByEnvironment, MailSettingsError, readMailSettings } from '../../..
 import { smtpMail } from '../../../lib/deliver/send/smtp.ts'
 import { readSuppressions, suppress } from '../../../lib/deliver/channel/suppressions.ts'
 import { readRecipients } from '../../../lib/deliver/channel/recipients.ts'
-import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { deliverDue } from '../../../lib/jobs/mail/deliver-mails.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { parseNdjson, run } from '../../support/process/command-line.ts'
 import { freshStore } from '../../support/stored/fresh-store.ts'

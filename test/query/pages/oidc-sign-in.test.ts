@@ -5,8 +5,8 @@ import { LONGEST_SESSION_SECONDS, SIGN_IN_SECONDS } from '../../../lib/query/oid
 import type { SiteDeps } from '../../../lib/query/site.ts'
 import { ASKED_AT } from '../../support/stored/asked-store.ts'
 import { TOKENS, startLocalSite } from '../../support/servers/local-site.ts'
-import { CLIENT, startOidcServer } from '../../support/servers/oidc-server.ts'
-import { plainBrowser } from '../../support/servers/plain-browser.ts'
+import { CLIENT, startOidcServer } from '../../support/sign-in/oidc-server.ts'
+import { plainBrowser } from '../../support/sign-in/plain-browser.ts'
 
 /** A site whose people sign in at an issuer, and a browser. */
 async function start(t: TestContext, changes: Partial<SiteDeps> = {}, seconds?: number) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { test } from 'node:test'
-import { keepPack } from '../../../lib/jobs/keep-pack.ts'
+import { keepPack } from '../../../lib/jobs/packs/keep-pack.ts'
 import { readPackState, recordFailed } from '../../../lib/pack/kept-pack.ts'
 import { loopbackAccess } from '../../../lib/query/access/access.ts'
 import { answerSchema } from '../../../lib/query/openapi/operations.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { addChannel, readChannels } from '../../../lib/deliver/channel/channels.ts'
-import { isLeave, unsubscribePath, linkKey } from '../../../lib/deliver/link/unsubscribe-links.ts'
+import { isUnsubscribeLink, unsubscribePath, linkKey } from '../../../lib/deliver/link/unsubscribe-links.ts'
 import { liftSuppression, readSuppressions } from '../../../lib/deliver/channel/suppressions.ts'
 import { type Objects, StoreError } from '../../../lib/store/objects/objects.ts'
 import { startApi } from '../../support/servers/local-api.ts'
@@ -91,15 +91,15 @@ test('a store that cannot be written is told as that, and not as done', async (t
   assert.deepEqual(await suppressed(objects), [])
 })
 
-test('isLeave() takes no other link for one of ours', async () => {
+test('isUnsubscribeLink() takes no other link for one of ours', async () => {
   const key = await linkKey(memoryObjects())
   const leave = { channel: 'pay', recipient: `r${'a'.repeat(32)}` }
   const mac = unsubscribePath(leave, key).split('/').at(-1) ?? ''
-  assert.equal(isLeave(leave, mac, key), true)
+  assert.equal(isUnsubscribeLink(leave, mac, key), true)
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.string(), (channel, recipient, other) => {
-      assert.equal(isLeave({ channel, recipient }, mac, key), false)
-      if (other !== mac) assert.equal(isLeave(leave, other, key), false)
+      assert.equal(isUnsubscribeLink({ channel, recipient }, mac, key), false)
+      if (other !== mac) assert.equal(isUnsubscribeLink(leave, other, key), false)
     }),
   )
 })

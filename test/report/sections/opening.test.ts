@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { besideWords, headlineWords, notesOf, verdictOf } from '../../../lib/report/sections/opening.ts'
+import { judgedPathsWords, headlineWords, notesOf, verdictOf } from '../../../lib/report/sections/opening.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import { cluster, coverageOf, hours, report, workload } from '../../support/stored/report-input.ts'
 
@@ -25,7 +25,7 @@ test('a cluster of which nothing was observed comes before any number of the ver
   const summary = summarise(report([cluster('west', hours(), [encrypted]), dark]))
   assert.match(verdictOf(summary), /^Nothing was observed on 1 of 2 clusters: north\. /)
   assert.equal(verdictOf(summary).startsWith(headlineWords(summary)), true)
-  assert.match(besideWords(summary), /^1 of 1 judged path was encrypted whenever seen\.$/)
+  assert.match(judgedPathsWords(summary), /^1 of 1 judged path was encrypted whenever seen\.$/)
 })
 
 test('a cluster that was not collected lately is told before the verdict, which speaks of when it was last seen', () => {

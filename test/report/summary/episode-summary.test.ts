@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Episode } from '../../../lib/model/history.ts'
-import { episodesOf, openUnseen } from '../../../lib/report/summary/episode-summary.ts'
+import { summarizeEpisodes, openUnseen } from '../../../lib/report/summary/episode-summary.ts'
 import type { Episodes } from '../../../lib/report/summary/episode-summary.ts'
 import { episode, workload } from '../../support/stored/report-input.ts'
 
 const NOW = { from: '2026-11-20T00:00:00Z', to: '2026-11-21T00:00:00Z' }
 const [source, destination] = [workload('deployment', 'shop', 'web'), workload('deployment', 'shop', 'cart')]
 const of = (...episodes: readonly Episode[]): Episodes =>
-  episodesOf(
+  summarizeEpisodes(
     [
       {
         id: 'west',

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Outcome, State } from '../../../lib/model/path.ts'
 import type { PathWindow } from '../../../lib/model/window.ts'
-import { type EdgesQuery, edgeRows, linkerdPairs } from '../../../lib/report/terminal/edge-rows.ts'
+import { type EdgeFilter, edgeRows, linkerdPairs } from '../../../lib/report/terminal/edge-rows.ts'
 import { halfDay, named80, pathWindow, unnamed80, windowResult } from '../../support/stored/window-results.ts'
 
 /** The MSG column of one path. */
@@ -12,7 +12,7 @@ function message(state: State, reason: string, outcome: Outcome = 'allowed'): st
   return edgeRows(result, { exempt: 'all' })[0]?.msg
 }
 
-function rows(paths: PathWindow[], query: Partial<EdgesQuery> = {}): string[] {
+function rows(paths: PathWindow[], query: Partial<EdgeFilter> = {}): string[] {
   return edgeRows(windowResult(halfDay(0), { paths }), { exempt: 'none', ...query }).map(
     ({ src, dst, srcNamespace, dstNamespace, client, server, msg }) =>
       [src, srcNamespace, dst, dstNamespace, client, server, msg].join(' '),
@@ -52,7 +52,7 @@ describe('edgeRows()', () => {
 
   test('selects by the kind or the namespace of either end', () => {
     const paths = [pathWindow(named80, 'mtls'), pathWindow(unnamed80, 'plaintext')]
-    const count = (query: Partial<EdgesQuery>) => rows(paths, query).length
+    const count = (query: Partial<EdgeFilter>) => rows(paths, query).length
     assert.deepEqual(
       [count({}), count({ kind: 'statefulset' }), count({ kind: 'deployment' }), count({ kind: 'pod' })],
       [2, 2, 1, 0],

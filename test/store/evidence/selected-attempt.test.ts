@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { inputsOf, standingAttempt, tile } from '../../../lib/store/evidence/selected-attempt.ts'
+import { inputsOf, selectedAttempt, tile } from '../../../lib/store/evidence/selected-attempt.ts'
 import type { AttemptedWindow, KnownAttempt } from '../../../lib/store/evidence/selected-attempt.ts'
 
 function attempt(number: number, changes: Partial<KnownAttempt> = {}): KnownAttempt {
@@ -17,7 +17,7 @@ function attempt(number: number, changes: Partial<KnownAttempt> = {}): KnownAtte
   }
 }
 
-test('standingAttempt() takes the first complete one, else the one that saw most, else the lowest number', () => {
+test('selectedAttempt() takes the first complete one, else the one that saw most, else the lowest number', () => {
   const complete = { complete: true, observedSeconds: null }
   const unreadable = { observedSeconds: null, error: 'Cannot read it' }
   const cases: [KnownAttempt[], number][] = [
@@ -31,10 +31,10 @@ test('standingAttempt() takes the first complete one, else the one that saw most
     [[attempt(1, unreadable), attempt(2, unreadable)], 1],
   ]
   for (const [attempts, number] of cases) {
-    assert.equal(standingAttempt(attempts)?.number, number)
-    assert.equal(standingAttempt(attempts.toReversed())?.number, number, 'whatever the order')
+    assert.equal(selectedAttempt(attempts)?.number, number)
+    assert.equal(selectedAttempt(attempts.toReversed())?.number, number, 'whatever the order')
   }
-  assert.equal(standingAttempt([]), undefined)
+  assert.equal(selectedAttempt([]), undefined)
 })
 
 test('inputsOf() takes the latest list up to two minutes after the start, and the first at or after the end, of any attempt', () => {

@@ -1,6 +1,6 @@
 import type { WorkloadHistory } from '../../../model/period.ts'
 import { type Rule, type RuleFinding, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
-import { seenOfWorkload, withUntold } from '../seen.ts'
+import { seenOfWorkload, withUnknownWindows } from '../seen.ts'
 
 /** Judges whether an identity stands for one workload. */
 export const identityIsDedicated: Rule = {
@@ -26,7 +26,11 @@ function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeri
       'fail',
       `It shares its ServiceAccount ${serviceAccounts.join(', ')} with ${sharedWith}`,
     )
-  const seen = withUntold(seenOfWorkload(workload, period), windows - withoutServiceAccount, withoutServiceAccount)
+  const seen = withUnknownWindows(
+    seenOfWorkload(workload, period),
+    windows - withoutServiceAccount,
+    withoutServiceAccount,
+  )
   return {
     ...ofWorkload(
       cluster.id,

@@ -1,6 +1,6 @@
 import type { PathIdentity } from '../../../model/period.ts'
 import { type PathHistory, type Rule, type RuleFinding, hasNamelessEnd, pathFinding, windowCount } from '../rule.ts'
-import { withUntold } from '../seen.ts'
+import { withUnknownWindows } from '../seen.ts'
 
 /** Judges whether the identities on the wire are those that the API server gives to the ends. */
 export const identityIsExpected: Rule = {
@@ -45,7 +45,7 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): RuleFind
       proved === 0
         ? 'In no window did both sides see the identity that the API server gives the other'
         : `In ${windowCount(proved)} both sides saw the identity that the API server gives the other`,
-      withUntold(seenAtBothEnds, proved, unproved),
+      withUnknownWindows(seenAtBothEnds, proved, unproved),
     ),
     ...(unproved > 0
       ? {

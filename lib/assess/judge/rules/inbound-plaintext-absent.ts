@@ -1,6 +1,6 @@
 import { workloadKey } from '../../pods/facts.ts'
 import { type PortHistory, type Rule, type RuleFinding } from '../rule.ts'
-import { clearWindows, clearWords, doubtOf, encryptedWindows, isExempt, ofPort, untoldWords } from '../rule.ts'
+import { clearWindows, clearWords, doubtOf, encryptedWindows, isExempt, ofPort, unknownWindowsWords } from '../rule.ts'
 
 /** Judges what a workload's port was sent, by whomever. */
 export const inboundPlaintextAbsent: Rule = {
@@ -22,7 +22,7 @@ function judge(port: PortHistory): RuleFinding {
   }
   const doubted = paths.find((path) => doubtOf(path) !== null)
   if (doubted !== undefined)
-    return ofPort(port, 'not-enough-evidence', `${untoldWords(doubted)}, from ${nameOf(doubted.source)}`)
+    return ofPort(port, 'not-enough-evidence', `${unknownWindowsWords(doubted)}, from ${nameOf(doubted.source)}`)
   if (paths.length === 0) return ofPort(port, 'not-applicable', 'Exempt traffic only')
   const traffic = paths.reduce((sum, path) => sum + encryptedWindows(path), 0)
   return traffic === 0

@@ -7,7 +7,7 @@ import {
   isExempt,
   pathFinding,
   sentence,
-  untoldWords,
+  unknownWindowsWords,
 } from '../rule.ts'
 import { allOf, windowCount } from '../rule.ts'
 
@@ -24,7 +24,7 @@ export const pathIsEncrypted: Rule = {
 function judge(path: PathHistory): RuleFinding {
   if (isExempt(path)) return pathFinding(path, 'not-applicable', quietWords(path))
   if (clearWindows(path) > 0) return pathFinding(path, 'fail', sentence(clearWords(path)))
-  if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', untoldWords(path))
+  if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', unknownWindowsWords(path))
   if (encryptedWindows(path) === 0) return pathFinding(path, 'not-applicable', quietWords(path), path.seen)
   const { windows } = path
   const byApplication =

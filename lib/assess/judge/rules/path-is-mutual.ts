@@ -7,10 +7,10 @@ import {
   isExempt,
   pathFinding,
   sentence,
-  untoldWords,
+  unknownWindowsWords,
 } from '../rule.ts'
 import { windowCount } from '../rule.ts'
-import { withUntold } from '../seen.ts'
+import { withUnknownWindows } from '../seen.ts'
 
 /** Judges whether both ends of a path proved who they are. */
 export const pathIsMutual: Rule = {
@@ -28,7 +28,7 @@ function judge(path: PathHistory): RuleFinding {
   if (clearWindows(path) > 0) return pathFinding(path, 'fail', sentence(clearWords(path)))
   if (windows['tls-anonymous'] > 0)
     return pathFinding(path, 'fail', `Encrypted without a client identity in ${windowCount(windows['tls-anonymous'])}`)
-  if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', untoldWords(path))
+  if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', unknownWindowsWords(path))
   if (encryptedWindows(path) === 0)
     return pathFinding(path, 'not-applicable', 'No traffic to judge in the period', path.seen)
   const byApplication = windows['app-tls']
@@ -37,7 +37,7 @@ function judge(path: PathHistory): RuleFinding {
       path,
       'pass',
       `Mutual TLS in ${windows.mtls} of ${windowCount(encryptedWindows(path))} with traffic`,
-      withUntold(path.seen, windows.mtls, byApplication),
+      withUnknownWindows(path.seen, windows.mtls, byApplication),
     ),
     ...(byApplication > 0
       ? {

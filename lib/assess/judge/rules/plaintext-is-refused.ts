@@ -1,6 +1,6 @@
 import type { PathRow } from '../../../model/history.ts'
 import { type PortHistory, type Rule, type RuleFinding, clearWindows, clearWords, ofPort } from '../rule.ts'
-import { withUntold } from '../seen.ts'
+import { withUnknownWindows } from '../seen.ts'
 
 /** Judges what policy does with plaintext: the other axis, beside what was observed. */
 export const plaintextIsRefused: Rule = {
@@ -35,7 +35,7 @@ function judge(port: PortHistory): RuleFinding {
       port.seen,
     )
   const worst = Math.max(0, ...port.paths.map(({ policy }) => policy.unknown))
-  const seen = { ...withUntold(port.seen, 1, worst), told: known / (known + unknown) }
+  const seen = { ...withUnknownWindows(port.seen, 1, worst), told: known / (known + unknown) }
   return {
     ...ofPort(port, 'pass', 'Policy refused plaintext in every window with traffic', seen),
     untold,

@@ -4,7 +4,7 @@ import type { VizDifference } from '../../../model/window.ts'
 import { compareText } from '../../../text/order.ts'
 import { workloadKey } from '../../pods/facts.ts'
 import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, windowCount } from '../rule.ts'
-import { withUntold } from '../seen.ts'
+import { withUnknownWindows } from '../seen.ts'
 
 /** Judges whether both ends reported the same of a path, and whether `linkerd viz edges` showed what the counters say. */
 export const sourcesAgree: Rule = {
@@ -70,7 +70,7 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFind
       agreed === 0
         ? 'In no window did both sides confirm the path'
         : `In ${windowCount(agreed)} the server saw the identity of the client, and only one workload has it`,
-      withUntold(seenAtBothEnds, agreed, untold),
+      withUnknownWindows(seenAtBothEnds, agreed, untold),
     ),
     ...(alone > 0
       ? { untold: `Only one side reported the path in ${windowCount(alone)}` }

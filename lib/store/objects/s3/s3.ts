@@ -6,7 +6,7 @@ import {
   checkReplaceable,
   ConflictError,
   DeletedError,
-  isBesideEvidence,
+  isEvidenceKey,
   isWrittenOnce,
   placeOfPrefix,
   PreconditionFailedError,
@@ -48,7 +48,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
   }
 
   function placeOf(key: string): S3Place {
-    return isBesideEvidence(key) ? address.evidence : address.derived
+    return isEvidenceKey(key) ? address.evidence : address.derived
   }
 
   async function failing<T>(
@@ -153,8 +153,8 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
       if (isOne || where !== 'both') yield* listPlace(where === 'derived' ? derived : evidence, asked)
       else {
         yield* inOrder(
-          only(listPlace(evidence, asked), isBesideEvidence),
-          only(listPlace(derived, asked), (key) => !isBesideEvidence(key)),
+          only(listPlace(evidence, asked), isEvidenceKey),
+          only(listPlace(derived, asked), (key) => !isEvidenceKey(key)),
         )
       }
     },
