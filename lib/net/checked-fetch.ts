@@ -17,8 +17,8 @@ const MAX_BYTES = 1_000_000
 const TIMEOUT_MS = 5_000
 
 /**
- * Returns a `fetch` that connects to no address that is refused, whatever a name resolves to. It follows no redirects, and gives up after five seconds or a
- * megabyte. It rejects with an `Error` of one line.
+ * Returns a `fetch` that connects to no address that is refused, whatever a name resolves to. It follows no redirects, and gives up after a
+ * megabyte, and after five seconds unless a signal says when. It rejects with an `Error` of one line.
  */
 export function checkedFetch(
   check: AddressCheck,
@@ -29,7 +29,8 @@ export function checkedFetch(
     refuseAddress(url, check)
     const sent = Object.fromEntries(new Headers(headers))
     const text = body?.toString()
-    const timeout = AbortSignal.timeout(TIMEOUT_MS)
+    const isOurs = signal === undefined || signal === null
+    const limit = isOurs ? AbortSignal.timeout(TIMEOUT_MS) : signal
     const { promise, resolve, reject } = Promise.withResolvers<Response>()
     const send = url.protocol === 'https:' ? requestHttps : requestHttp
     const request = send(
@@ -38,7 +39,7 @@ export function checkedFetch(
         method,
         headers: text === undefined ? sent : { ...sent, 'content-length': Buffer.byteLength(text) },
         lookup,
-        signal: signal == null ? timeout : AbortSignal.any([timeout, signal]),
+        signal: limit,
         agent: false,
       },
       (response) => {
@@ -64,7 +65,7 @@ export function checkedFetch(
       },
     )
     request.on('error', (error) =>
-      reject(timeout.aborted ? new Error(`it did not answer within ${TIMEOUT_MS / 1000} s`) : error),
+      reject(isOurs && limit.aborted ? new Error(`it did not answer within ${TIMEOUT_MS / 1000} s`) : error),
     )
     request.end(text)
     return promise

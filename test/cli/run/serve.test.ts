@@ -119,9 +119,10 @@ test('people sign in at an issuer, with a secret from a file', async (t) => {
   issuer.user({ sub: 'ann', teams: ['west'] })
   writeFileSync(join(folder, 'secret'), `${CLIENT.secret}\n`, { mode: 0o600 })
   // A proxy would stand at this address; it is the one that the issuer leads back to.
+  const oidc = ['--oidc-issuer', issuer.url, '--oidc-client', CLIENT.id, '--oidc-secret-file', 'secret']
   const { child, url, lines } = await serve(
-    ...['--oidc-issuer', issuer.url, '--oidc-client', CLIENT.id, '--oidc-secret-file', 'secret'],
-    ...['--jwt-claim', 'teams', '--url', 'http://localhost:9', '--log', 'json'],
+    ...oidc,
+    ...'--jwt-claim teams --url http://localhost:9 --log json'.split(' '),
   )
   assert.equal(lines[1], 'Sign in at http://localhost:9.')
   const browser = plainBrowser()

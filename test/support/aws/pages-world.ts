@@ -49,6 +49,7 @@ export async function startPagesWorld(suite: {
     AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${port}`,
     POWERTOOLS_METRICS_NAMESPACE: 'test',
     CIPHERTRAIL_STORE: STORE,
+    CIPHERTRAIL_PACK_QUEUE: 'http://127.0.0.1:1/111122223333/pack',
     CIPHERTRAIL_URL: gateway.url,
     CIPHERTRAIL_API_ISSUER: issuer.url,
     CIPHERTRAIL_API_AUDIENCE: 'ciphertrail-api,other',
