@@ -21,7 +21,7 @@ export function addAlert(program: Command, console: Console): void {
   )
     .addHelpText(
       'after',
-      `\nExample:\n  ciphertrail alert --mail mail.json\n\n${MAIL_HELP}\n\nA webhook gets JSON by POST, with the headers ciphertrail-id (the same when it\ncomes twice) and ciphertrail-signature: t=SECONDS,v1=HEX, where HEX is\nHMAC-SHA256 of "SECONDS.BODY" under the secret. One with the format ocsf or oscal gets the\nreport of each week instead, where the store keeps one.\n\nExit code 1 if anything was not told.`,
+      `\nExample:\n  ciphertrail alert --mail mail.json\n\n${MAIL_HELP}\n\nA webhook gets JSON by POST, with the headers ciphertrail-id (the same when it\ncomes twice) and ciphertrail-signature: t=SECONDS,v1=HEX, where HEX is\nHMAC-SHA256 of "SECONDS.BODY" under the secret. One with the format\nocsf or oscal gets the report of each week instead, where the store keeps one.\n\nExit code 1 if anything was not told.`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<SendOptions>()

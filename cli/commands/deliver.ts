@@ -79,9 +79,7 @@ export function addDeliver(program: Command, console: Console): void {
       const { week, channel, status } = options
       const kind = DELIVERY_KINDS.find((one) => one === (options.kind ?? 'week'))
       if (kind === undefined)
-        throw new UsageError(
-          `Cannot list kind "${printable(options.kind ?? '')}": wanted ${DELIVERY_KINDS.join(' or ')}`,
-        )
+        throw new UsageError(`Cannot list kind "${printable(options.kind ?? '')}": wanted week, alert or report`)
       if (status !== undefined && !DELIVERY_STATUSES.some((one) => one === status))
         throw new UsageError(
           `Cannot filter by status "${printable(status)}": wanted one of ${DELIVERY_STATUSES.join(', ')}`,

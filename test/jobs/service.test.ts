@@ -619,7 +619,7 @@ test('what a waiver accepts is told once it ends, and what is out of scope is to
   await at(26)
   assert.match(
     sent[1] ?? '',
-    /^\[ops\] accepted: 1 path not encrypted \(cluster shop\): accepted by waiver api-until-then until 1 Mar 2027 00:00, by Ada; not encrypted since /,
+    /^\[ops\] accepted: 1 path not encrypted \(cluster shop\): accepted by waiver api-until-then until Mon 1 Mar 2027 00:00, by Ada; not encrypted since /,
   )
   for (const minutes of [31, 36, 600]) await at(minutes)
   assert.ok(sent.every((one) => !one.includes('fixed')))

@@ -89,7 +89,7 @@ test('what cannot be packed is one line that says what to run', async () => {
       1,
       /^Cannot write the pack to "no\/such\/x\.zip": ENOENT, wanted/,
     ],
-    [['pack', '--period', 'a/b/c', '--out', 'x.zip'], 2, /^Cannot pack over --period "a\/b\/c": wanted an ISO week/],
+    [['pack', '--period', 'a/b/c', '--out', 'x.zip'], 2, /^Cannot pack over --period "a\/b\/c": wanted a week such as/],
     [['pack', '--report', '../x', '--out', 'x.zip'], 2, /^Cannot find report "\.\.\/x": wanted an id such as/],
     [['pack', '--period', period], 2, /--out/],
     [

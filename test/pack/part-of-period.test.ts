@@ -69,7 +69,7 @@ test('a report made before its period was over is not packed, and such a pack do
   await seal({ now: minutesIn(400), retentionSeconds: 600, everything: true }, { objects, signer })
   await assert.rejects(
     packOf(objects),
-    /^PackError: Cannot pack "reports\/.*": 2 windows of its period are not in the report, which was made before they were over, the the first at 2026-11-24T12:10:00Z of cluster "east"; make the report again/,
+    /^PackError: Cannot pack "reports\/.*": 2 windows of its period are not in the report, which was made before they were over, the first from 2026-11-24T12:10:00Z of cluster "east"; make the report again/,
   )
   const path = join(folder, 'part.zip')
   writeFileSync(path, await forcedPack(early, objects))

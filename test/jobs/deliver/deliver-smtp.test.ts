@@ -439,7 +439,7 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
   const unknown = await run(['deliveries', '--status', 'unknown', ...now], { folder })
   assert.deepEqual(
     [unknown.code, unknown.stdout, unknown.stderr],
-    [0, '', 'None of the 2 mails that were claimed is what was asked for.\n'],
+    [0, '', 'None of the 2 that were claimed is what was asked for.\n'],
   )
   const alerts = await run(['deliveries', '--kind', 'alert', '--channel', 'one', ...now], { folder })
   assert.deepEqual([alerts.code, alerts.stderr], [0, 'No alert was claimed.\n'])

@@ -168,7 +168,7 @@ test('ciphertrail deliveries tells what came back, by a status of its own and in
     /^ALERT +CHANNEL.*\n20261123T070000Z-1 +pay +ada@\S+ +complained /,
   )
   const refused = await deliveries('--kind', 'year')
-  assert.deepEqual([refused.code, refused.stderr], [2, 'Cannot list kind "year": wanted week or alert\n'])
+  assert.deepEqual([refused.code, refused.stderr], [2, 'Cannot list kind "year": wanted week, alert or report\n'])
   const [row] = parseNdjson((await deliveries('--status', 'bounced', '--json')).stdout)
   assert.deepEqual([row?.['detail'], row?.['report']], [NAME, 'came back for good (Permanent, NoEmail, 5.1.1)'])
 })
