@@ -99,7 +99,7 @@ export function addRun(program: Command, console: Console): void {
     .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
     .addHelpText(
       'after',
-      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file, --jwt-issuer and --oidc-issuer it answers everybody on this machine, and\nlistens on a loopback address only; a --url of another address is then refused.\nThe report of a week is made six hours after its end, when nothing of it can be\ncollected any more.\n\n${MAIL_HELP}`,
+      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file, --jwt-issuer and --oidc-issuer it answers everybody on\nthis machine, and listens on a loopback address only; a --url of another address\nis then refused.\nThe report of a week is made six hours after its end, when nothing of it can be\ncollected any more.\n\n${MAIL_HELP}`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<RunOptions>()

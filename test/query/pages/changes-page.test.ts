@@ -55,7 +55,7 @@ test('a period that nobody looked at calls nothing fixed or gone, and says what 
     cookie,
   )
   assert.match(text, /Not collected: no window of cluster east in the second period/)
-  assert.match(text, /0 fixed, 0 refused now, 0 gone, 0 quiet/)
+  assert.match(text, /Unencrypted paths: 2 still open\. /)
   assert.match(text, /<td data-label="Change">Still open when last seen<\/td>/)
   assert.match(text, /not seen since the period before ended: how (it stands|they stand) now is unknown/)
 })
