@@ -5,19 +5,48 @@ import { type History, readHistory, readState } from './cluster-state.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
 import { type Span, NOTHING, monthsOf } from './period.ts'
 
+const TO_MEND = 'run "ciphertrail rebuild" to make it again from evidence'
+
+type HistoryProblem = { readonly isDerived: boolean; readonly line: string }
+
 /**
  * Returns why a cluster's history cannot be read although it has evidence, in one line; undefined if it can. Without this check, a damaged history would look
  * like one that was never collected.
  */
-export async function historyProblem({ id }: Cluster, objects: Objects): Promise<string | undefined> {
+export async function historyProblem(cluster: Cluster, objects: Objects): Promise<string | undefined> {
+  return (await findProblem(cluster, objects))?.line
+}
+
+/**
+ * Tells which clusters cannot be read, if others can. `problem`: why nothing can be told of any of them, in one line: a history is damaged, or none is derived.
+ * `notDerived`: one line for each of the clusters that have evidence and no history, by id. A new cluster is so until its first windows are derived. It counts
+ * as not collected, since it must not keep others from being shown.
+ */
+export async function unreadHistories(
+  clusters: readonly Cluster[],
+  objects: Objects,
+): Promise<{ readonly problem: string | undefined; readonly notDerived: ReadonlyMap<string, string> }> {
+  const notDerived = new Map<string, string>()
+  for (const cluster of clusters) {
+    const found = await findProblem(cluster, objects)
+    if (found?.isDerived === true) return { problem: found.line, notDerived }
+    if (found !== undefined) notDerived.set(cluster.id, found.line)
+  }
+  const [first] = notDerived.values()
+  return { problem: notDerived.size === clusters.length ? first : undefined, notDerived }
+}
+
+async function findProblem({ id }: Cluster, objects: Objects): Promise<HistoryProblem | undefined> {
   const { state, etag, error } = await readState(id, objects)
-  const toMend = 'run "ciphertrail rebuild" to make it again from evidence'
-  if (error !== null) return `Cannot use "${stateKey(id)}": it is damaged, ${toMend}`
+  const problem = (state: string, isDerived = true): HistoryProblem => ({
+    isDerived,
+    line: `Cannot use "${stateKey(id)}": ${state}, ${TO_MEND}`,
+  })
+  if (error !== null) return problem('it is damaged')
   if (state !== undefined) return undefined
-  if (etag !== null) return `Cannot use "${stateKey(id)}": an earlier version of ciphertrail derived it, ${toMend}`
+  if (etag !== null) return problem('an earlier version of ciphertrail derived it')
   for await (const key of objects.list(evidencePrefix))
-    if (parseEvidenceKey(key)?.cluster === id)
-      return `Cannot use "${stateKey(id)}": it is missing although there is evidence, ${toMend}`
+    if (parseEvidenceKey(key)?.cluster === id) return problem('it is missing although there is evidence', false)
   return undefined
 }
 

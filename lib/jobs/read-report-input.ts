@@ -11,7 +11,7 @@ import { earlierPeriods } from '../time/week.ts'
 import { readPrintedHead } from '../seal/printed-head.ts'
 import { declaredScope, declaredWaivers } from '../store/registry/declarations.ts'
 import { type RecordedReview, readReviews } from '../store/registry/reviews.ts'
-import { historyProblem } from '../history/history-problem.ts'
+import { unreadHistories } from '../history/history-problem.ts'
 import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { readPeriodAndPast, unreadPeriod } from '../history/period.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
@@ -46,18 +46,16 @@ export type ReadDeps = {
 
 /**
  * Reads and judges a period. One cluster's evidence never keeps the others from being reported: a cluster that cannot be read because of it counts as not
- * collected, with one line that says why. Throws {@link StoreError} if the store cannot be read, and for a cluster whose history is damaged, since a rebuild
- * repairs that and a report is kept for good.
+ * collected, with one line that says why. Throws {@link StoreError} if the store cannot be read, and for a cluster whose history is damaged, or if none is
+ * derived, since a rebuild repairs that and a report is kept for good.
  */
 export async function readReportInput(
   { clusters, period, now, version, removed = [] }: ReportInstructions,
   { objects, progress = () => {}, warn = () => {} }: ReadDeps,
 ): Promise<ReportInput> {
   progress('Reading the history')
-  for (const cluster of clusters) {
-    const problem = await historyProblem(cluster, objects)
-    if (problem !== undefined) throw new StoreError(problem)
-  }
+  const { problem, notDerived } = await unreadHistories(clusters, objects)
+  if (problem !== undefined) throw new StoreError(problem)
   const earlier = earlierPeriods(period, TREND_PERIODS - 1)
   const [{ declared: scope }, { declared: waivers }] = await Promise.all([
     declaredScope(objects),
@@ -67,6 +65,8 @@ export async function readReportInput(
   const reviews = reviewsBefore(period, earlier[0]?.from ?? period.from, await readReviews(objects))
   const readAs = { now, platformNamespaces: settings.platformNamespaces }
   const read = await concurrently(clusters, MAX_READS, async (cluster) => {
+    const unread = notDerived.get(cluster.id)
+    if (unread !== undefined) return unreadPeriod(cluster, period, earlier, readAs, unread)
     try {
       return await readPeriodAndPast(cluster, period, earlier, readAs, objects)
     } catch (error) {

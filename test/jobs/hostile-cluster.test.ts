@@ -120,3 +120,22 @@ test('a cluster with a capture that nobody can read is told as not collected, an
     [],
   )
 })
+
+test('a cluster of which nothing is derived yet counts as not collected, and keeps no other from being reported', async () => {
+  const objects = await filled((snapshot) => snapshot)
+  await addCluster({ id: 'new', windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+  await writeAttempt(snapshotOf('new', 0), { objects })
+  const { clusters } = await reportOf(objects)
+  assert.deepEqual(
+    clusters.map(({ id, windows, errors }) => [id, windows.filter(({ collected }) => collected).length, errors.length]),
+    [
+      ['east', 2, 0],
+      ['new', 0, 1],
+      ['west', 2, 0],
+    ],
+  )
+  assert.match(
+    clusters[1]?.errors[0]?.line ?? '',
+    /^Cannot use "state\/new\.json": it is missing although there is evidence/,
+  )
+})

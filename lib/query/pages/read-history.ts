@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { judge } from '../../assess/judge/judge.ts'
 import { settingsOf } from '../../assess/judge/parse-scope.ts'
 import { concurrently } from '../../concurrently.ts'
-import { historyProblem } from '../../history/history-problem.ts'
+import { unreadHistories } from '../../history/history-problem.ts'
 import type { ComparedSpans } from '../../history/compared.ts'
 import { presentEnd, readPeriodRows } from '../../history/rows/period-rows.ts'
 import type { PathRow } from '../../model/history.ts'
@@ -182,10 +182,8 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
 
 async function readable(clusters: readonly Cluster[], objects: Objects): Promise<readonly Cluster[]> {
   if (clusters.length > MAX_CLUSTERS) throw new ManyClustersError(clusters.map(({ id }) => id))
-  for (const cluster of clusters) {
-    const problem = await historyProblem(cluster, objects)
-    if (problem !== undefined) throw new ProblemError('unreadable', problem)
-  }
+  const { problem } = await unreadHistories(clusters, objects)
+  if (problem !== undefined) throw new ProblemError('unreadable', problem)
   return clusters
 }
 

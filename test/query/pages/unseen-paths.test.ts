@@ -92,3 +92,25 @@ test('workloads count paths that were open when last seen, and those of classes 
     assert.match(textOf(await page('/workloads?cluster=open')), words)
   }
 })
+
+test('a cluster that has evidence and nothing derived from it is told, and hides no other', async (t) => {
+  const objects = memoryObjects()
+  const author = { now: minutesIn(0), by: 'tester' }
+  for (const id of ['known', 'new']) {
+    await addCluster({ id, windowMinutes: 5 }, author, { objects })
+    for (const index of [0, 1]) await writeAttempt(snapshotOf(id, index, {}, CLEAR), { objects })
+  }
+  const [known = assert.fail()] = await readClusters({ objects })
+  await deriveCluster(known, { objects, assess: assessWindow })
+  const { page, ask, signIn } = await startLocalSite(t, { objects, now: () => minutesIn(11) })
+  const cookie = await signIn(TOKENS.all)
+  const front = (await page('/', cookie)).replaceAll(/<[^>]*>/g, '')
+  assert.match(front, /new/)
+  assert.match(front, /not encrypted|unencrypted/i)
+  assert.doesNotMatch(front, /100(\.0)? % of/)
+  assert.match((await page('/clusters', cookie)).replaceAll(/<[^>]*>/g, ' '), /new +unknown +0 of 2/)
+  for (const place of ['/paths', '/workloads', '/flow', '/changes'])
+    assert.equal((await ask(place, { headers: { cookie } })).status, 200, place)
+  // Of it alone nothing can be told.
+  assert.equal((await ask('/?cluster=new', { headers: { cookie } })).status, 503)
+})
