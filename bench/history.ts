@@ -5,7 +5,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { parseArgs } from 'node:util'
-import { emptyTimeline } from '../lib/history/timeline-schema.ts'
+import { emptyTimeline } from '../lib/history/fold-state.ts'
 import { encodeState } from '../lib/history/cluster-state.ts'
 import { foldWindows, hotMonths } from '../lib/history/timeline.ts'
 import { encodeMonth, coverageIn, decodeMonth } from '../lib/history/tables/timeline-table.ts'

@@ -12,8 +12,8 @@ import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { decodeMonth } from './tables/timeline-table.ts'
 import { foldWindows, hotMonths } from './timeline.ts'
-import { emptyTimeline, timelineSchema } from './timeline-schema.ts'
-import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
+import { emptyTimeline, timelineSchema } from './fold-state.ts'
+import type { ExpectedWindow, Timeline } from './fold-state.ts'
 
 const stateSchema = z.object({
   derivation: z.int(),

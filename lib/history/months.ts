@@ -7,8 +7,8 @@ import { CHUNK, foldedCount, readExpected, readMonth } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { decodeMonth, encodeMonth } from './tables/timeline-table.ts'
 import { foldWindows, hotMonths } from './timeline.ts'
-import { emptyTimeline } from './timeline-schema.ts'
-import type { Timeline } from './timeline-schema.ts'
+import { emptyTimeline } from './fold-state.ts'
+import type { Timeline } from './fold-state.ts'
 
 /**
  * How long before the end of the last window windows stay out of the months. They may still be collected, and a change in a month means folding the whole

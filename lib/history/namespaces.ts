@@ -1,6 +1,6 @@
 /** Tracks whether anything in each namespace was observed, window by window. */
 import type { WindowResult } from '../model/window.ts'
-import type { ExpectedWindow } from './timeline-schema.ts'
+import type { ExpectedWindow } from './fold-state.ts'
 
 /** How much of a namespace was observed in a window. */
 export type NamespaceWindow = {

@@ -10,7 +10,7 @@ import type { Objects } from '../store/objects/objects.ts'
 import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
 import { CHUNK, type ClusterState, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
 import { foldWindows } from './timeline.ts'
-import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
+import type { ExpectedWindow, Timeline } from './fold-state.ts'
 
 /** The end of a history. */
 export type Recent = {

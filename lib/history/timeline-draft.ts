@@ -1,6 +1,6 @@
 import type { Interval, Activity, TimelineMonth, Episode } from '../model/history.ts'
 import type { LabelledNamespaces } from '../model/window.ts'
-import type { KnownPath, EndIdentity } from './timeline-schema.ts'
+import type { KnownPath, EndIdentity } from './fold-state.ts'
 
 type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { activity: Activity[] }
 

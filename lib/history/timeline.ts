@@ -14,7 +14,7 @@ import type { Activity, Episode, Interval } from '../model/history.ts'
 import type { PathWindow } from '../model/window.ts'
 import type { Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
-import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
+import type { ExpectedWindow, Timeline } from './fold-state.ts'
 import type { WindowReading } from './rows/path-readings.ts'
 import { allQuiet, firstOf, noneQuiet, quietAtEnd, setQuiet } from './rows/quiet-windows.ts'
 import {

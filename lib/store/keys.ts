@@ -1,7 +1,7 @@
 import type { Window } from '../model/time.ts'
 
 /**
- * Every key of the store, made and parsed here and nowhere else. Times are ISO 8601 basic in UTC and numbers are padded, so
+ * The keys of the store, made and parsed here and, for the log, reports and deliveries, in `log-keys.ts`, `report-keys.ts` and `delivery-keys.ts`; nowhere else. Times are ISO 8601 basic in UTC and numbers are padded, so
  * that text order is time order:
  *
  *     evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz     an attempt; written once

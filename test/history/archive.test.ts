@@ -46,7 +46,7 @@ import {
 import { busyStore } from '../support/stored/busy-store.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/stored/window-results.ts'
-import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
+import { emptyTimeline } from '../../lib/history/fold-state.ts'
 
 const HOUR = 3600
 const LOOKED_AT = new Date('2026-12-02T00:00:00Z')

@@ -45,7 +45,7 @@ import {
   watched,
   windowResult,
 } from '../support/stored/window-results.ts'
-import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
+import { emptyTimeline } from '../../lib/history/fold-state.ts'
 
 const cluster: Cluster = {
   id: 'demo',

@@ -6,8 +6,8 @@ import type { Interval, TimelineMonth } from '../../lib/model/history.ts'
 import { rows } from '../../lib/history/rows/path-history.ts'
 import { missingWindows, withMissing } from '../../lib/history/missing-windows.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
-import type { ExpectedWindow } from '../../lib/history/timeline-schema.ts'
-import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
+import type { ExpectedWindow } from '../../lib/history/fold-state.ts'
+import { emptyTimeline } from '../../lib/history/fold-state.ts'
 
 const cluster: Cluster = {
   id: 'shop',

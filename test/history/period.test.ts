@@ -14,7 +14,7 @@ import { encodeMonth } from '../../lib/history/tables/timeline-table.ts'
 import { encodeDerived, sha256Of } from '../../lib/store/objects/derived-object.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import { halfDay, named80, pathWindow, unnamed80, watched, windowResult } from '../support/stored/window-results.ts'
-import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
+import { emptyTimeline } from '../../lib/history/fold-state.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-period-'))
 after(() => {

@@ -22,8 +22,8 @@ import {
   watched,
   workloadOf,
 } from '../support/stored/window-results.ts'
-import { emptyTimeline, timelineSchema } from '../../lib/history/timeline-schema.ts'
-import type { ExpectedWindow, Timeline } from '../../lib/history/timeline-schema.ts'
+import { emptyTimeline, timelineSchema } from '../../lib/history/fold-state.ts'
+import type { ExpectedWindow, Timeline } from '../../lib/history/fold-state.ts'
 
 function fold(expected: Iterable<ExpectedWindow>): Timeline {
   return foldWindows(emptyTimeline('demo'), expected)

@@ -18,7 +18,7 @@ import { type ClusterState, encodeState } from '../../lib/history/cluster-state.
 import { createApi } from '../../lib/query/api.ts'
 import { encodeNotEncrypted, notEncryptedRows } from '../../lib/history/tables/not-encrypted-table.ts'
 import { coverageIn, encodeMonth } from '../../lib/history/tables/timeline-table.ts'
-import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
+import { emptyTimeline } from '../../lib/history/fold-state.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import { toTime } from '../../lib/time/windows.ts'
 import { coverageKey, notEncryptedKey, stateKey, timelineKey } from '../../lib/store/keys.ts'

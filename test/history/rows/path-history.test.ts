@@ -18,8 +18,8 @@ import {
   unnamed80,
   windowResult,
 } from '../../support/stored/window-results.ts'
-import { emptyTimeline } from '../../../lib/history/timeline-schema.ts'
-import type { ExpectedWindow } from '../../../lib/history/timeline-schema.ts'
+import { emptyTimeline } from '../../../lib/history/fold-state.ts'
+import type { ExpectedWindow } from '../../../lib/history/fold-state.ts'
 
 function ask(history: readonly ExpectedWindow[], query: HistoryQuery = {}): PathRow[] {
   const { months, episodes } = foldWindows(emptyTimeline('demo'), history)

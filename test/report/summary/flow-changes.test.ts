@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { rows, within } from '../../../lib/history/rows/path-history.ts'
 import { foldWindows } from '../../../lib/history/timeline.ts'
-import { type ExpectedWindow, emptyTimeline } from '../../../lib/history/timeline-schema.ts'
+import { type ExpectedWindow, emptyTimeline } from '../../../lib/history/fold-state.ts'
 import { type FlowChange, type FlowSpan, flowChanges } from '../../../lib/report/summary/flow-changes.ts'
 import { anyHistory, expectedWindows, named80, pathWindow } from '../../support/stored/window-results.ts'
 

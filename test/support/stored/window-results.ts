@@ -4,7 +4,7 @@ import { DERIVATION } from '../../../lib/model/window.ts'
 import type { Coverage, PathWindow, WindowResult, Workload } from '../../../lib/model/window.ts'
 import type { Destination, Outcome, Source, State } from '../../../lib/model/path.ts'
 import type { Window } from '../../../lib/model/time.ts'
-import type { ExpectedWindow } from '../../../lib/history/timeline-schema.ts'
+import type { ExpectedWindow } from '../../../lib/history/fold-state.ts'
 
 /** Windows of half a day: a week of silence and the end of a month fit into few of them. */
 export const HALF_DAY = 12 * 60 * 60
