@@ -8,7 +8,7 @@ import { declaredSettings } from '../../lib/store/registry/declarations.ts'
 import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { endName, waivedRows } from '../../lib/assess/judge/waived.ts'
-import { timeOf } from '../../lib/time/windows.ts'
+import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { PathRow, TimelineMonth } from '../../lib/model/history.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
@@ -44,6 +44,9 @@ type PathsOptions = {
   readonly json?: boolean
   readonly store?: string
 }
+
+/** Without a begin, a period is as long. */
+const SPAN_SECONDS = 7 * 24 * 3600
 
 /** How many of the latest windows the strip of a row shows. */
 const STRIP_CELLS = 24
@@ -133,6 +136,14 @@ export function addPaths(program: Command, console: Console): void {
         const lines = pathLines(summary, wanted, console)
         for (const line of lines) console.out(line)
         const { period } = summary
+        // Who filters for what is wrong must not take silence for good news.
+        const dark =
+          lines.length === 0 ? summary.clusters.filter(({ collected, expected }) => collected < expected) : []
+        missing += dark.length
+        for (const { id, collected, expected } of dark)
+          console.err(
+            `Not collected: ${expected - collected} of ${expected} windows of cluster "${id}" from ${period.from} to ${period.to}; what was in them is not known`,
+          )
         if (lines.length === 0)
           console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.`)
       } else if (found.length > 0) {
@@ -174,7 +185,9 @@ async function summaryOf(
 ): Promise<Summary> {
   const deps = { objects, progress, warn: err }
   const status = await statusPeriod(clusters, now, deps)
-  const period = { ...status, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+  const until = to ?? status.to
+  const begin = from ?? (to === undefined ? status.from : toTime(toSeconds(to) - SPAN_SECONDS))
+  const period = { ...status, from: begin, to: until }
   const input = await readReportInput({ clusters, period, now, version }, deps)
   progressEnd()
   return summarise(input)

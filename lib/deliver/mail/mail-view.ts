@@ -134,7 +134,7 @@ function warningsOf(
   // Without any window the verdict says it.
   if (dark.length > 0 && collectedWindows > 0)
     warnings.push(
-      `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${namesWords(dark, most)}. What was open there counts as still open. To see why, run: ciphertrail cluster check ${printable(dark[0] ?? '')}`,
+      `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${namesWords(dark, most)}. What was open there is not known to have ended. To see why, run: ciphertrail cluster check ${printable(dark[0] ?? '')}`,
     )
   const stale = clusters.flatMap(({ id, windows }) => {
     const collected = windows.findLast((window) => window.collected)

@@ -19,7 +19,7 @@ import { labelPast, statusLine } from './frame.ts'
 import type { MakePage } from './page.ts'
 import { type SiteQuery, hrefOf, parametersOf } from './page-query.ts'
 import { lifeLineHref } from './path-links.ts'
-import { type Choice, pagesOf } from './paths-page.ts'
+import { type Choice, PAST_LAST_PAGE, pagesOf } from './paths-page.ts'
 
 /** A page has so many rows. */
 const MAX_ROWS = 100
@@ -56,7 +56,7 @@ export const changesPage: MakePage = async ({ query, grant }, { history }) => {
       kinds: kindChoices(diff, query),
       caption: 'Paths that changed or stayed open, the most urgent first.',
       rows: shown.map((change) => rowOf(change, { dates, past: query.past, hasClusters: diff.clusters.length > 1 })),
-      none: noneWords(diff, query),
+      none: noneWords(diff, query, wanted.length),
       pages: pagesOf('/changes', { rows: wanted.length, perPage: MAX_ROWS }, query),
       // Of the last seven days only: what a chosen period had for a trend, its reports say.
       sections: chosen === null ? [trendSection(wording), waiversSection(wording)] : [],
@@ -168,9 +168,12 @@ function rowOf(
   }
 }
 
-function noneWords({ clusters, changes }: Diff, { change }: SiteQuery): string {
+/** What stands in the place of rows. */
+function noneWords({ clusters, changes }: Diff, { change }: SiteQuery, wanted: number): string {
+  if (wanted > 0) return PAST_LAST_PAGE
   if (change !== null && changes.all.length > 0) return 'No path changed so.'
-  return clusters.some(({ basis }) => basis === 'whole' || basis === 'partly')
+  const isKnown = (basis: Diff['clusters'][number]['basis']): boolean => basis === 'whole' || basis === 'partly'
+  return clusters.some(({ basis, periodBasis }) => isKnown(basis) && isKnown(periodBasis))
     ? 'No change in what was collected, and nothing stayed open. This says nothing about what was not seen.'
     : 'Nothing can be compared: what changed is unknown.'
 }

@@ -21,7 +21,7 @@ import { labelPast, statusLine } from './frame.ts'
 import type { MakePage, PageContent } from './page.ts'
 import { type SiteQuery, hrefOf, parametersOf } from './page-query.ts'
 import { pathLink } from './path-links.ts'
-import { type Choice, pagesOf } from './paths-page.ts'
+import { type Choice, PAST_LAST_PAGE, pagesOf } from './paths-page.ts'
 
 /** A page has so many rows. */
 const MAX_ROWS = 100
@@ -107,7 +107,7 @@ export const flowPage: MakePage = async (asked, { history }) => {
       beforeTitle: dates.moment(flow.before.to),
       afterTitle: dates.moment(flow.period.to),
       rows: shown.map((path) => rowOf(path, query.past, flow.clusters.length > 1)),
-      none: noneWords(flow),
+      none: noneWords(flow, wanted.length),
       pages: pagesOf('/flow', { rows: wanted.length, perPage: MAX_ROWS }, query),
       api: `/v1/flow?${new URLSearchParams({ before, at: flow.period.to, ...(query.cluster === null ? {} : { cluster: query.cluster }) }).toString()}`,
       changesHref: hrefOf('/changes', {
@@ -174,8 +174,9 @@ function optionsFor(of: Pick<FlowOptions, 'cluster' | 'classes' | 'judged'>): Fl
 
 /** What must be known to read the drawing: what was not looked at. */
 function lacksOf({ clusters, before, period }: FlowDifference, dates: Dates): readonly string[] {
-  return clusters.flatMap(({ id, basis, ...own }) => {
+  return clusters.flatMap(({ id, basis, problem, ...own }) => {
     const named = `cluster ${printable(id)}`
+    if (problem !== null) return [`${printable(problem)}.`]
     if (basis === 'none' || basis === 'not-collected')
       return [
         `Not compared: nothing of ${named} was collected in the seven days up to ${dates.moment(before.to)}, so what is new there is unknown.`,
@@ -214,7 +215,9 @@ function rowOf(path: FlowChange, past: string | null, hasClusters: boolean) {
   }
 }
 
-function noneWords({ clusters, paths }: FlowDifference): string {
+/** What stands in the place of rows. */
+function noneWords({ clusters, paths }: FlowDifference, wanted: number): string {
+  if (wanted > 0) return PAST_LAST_PAGE
   if (!clusters.some(({ basis }) => basis === 'whole' || basis === 'partly'))
     return 'Nothing can be compared: what differs is unknown.'
   return paths.length === 0

@@ -73,7 +73,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
       nowTitle: query.past === null ? 'Now' : 'Then',
       axis: first === undefined ? { labels: [] } : pathStrip(wording, first, true),
       groups: views,
-      none: noneWords(wording, query),
+      none: rows.length > 0 ? PAST_LAST_PAGE : noneWords(wording, query),
       api: apiOf(summary.period, query),
       pages: pagesOf('/paths', { rows: rows.length, perPage: MAX_ROWS }, query),
       legend: MARKS.map((mark) => ({ state: stateView(mark), text: LOOKS[mark].meaning })),
@@ -252,6 +252,9 @@ function apiOf({ from, to }: { readonly from: string; readonly to: string }, que
     if (value !== null && value !== undefined) search.set(name, value)
   return `/v1/paths?${search.toString()}`
 }
+
+/** In the place of rows, where there are some on earlier pages: no row is not no path. */
+export const PAST_LAST_PAGE = 'This page is past the last one: the rows are on the pages before it.'
 
 /** Links to the page of a list before and the one after. */
 export function pagesOf(

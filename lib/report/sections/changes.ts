@@ -136,7 +136,9 @@ function foldedChanges(all: readonly PathChange[]): readonly Changed[] {
   for (const change of all) {
     const { cluster, kind, pathId, destination, enforcement } = change
     const key = JSON.stringify(
-      kind === 'enforcement' ? [cluster, destination.namespace, enforcement] : [cluster, kind, pathId],
+      kind === 'enforcement'
+        ? [cluster, destination.namespace, enforcement]
+        : [cluster, kind, pathId, change.identity?.end ?? null],
     )
     const known = groups.get(key)
     if (known === undefined) groups.set(key, [change])

@@ -107,9 +107,14 @@ function ruleTable(
 
 /** Findings are also data, in which times are RFC 3339; a reader has one format. */
 function inDates(detail: string, { moment }: Dates): string {
-  return detail.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/gu, (time) =>
-    Number.isNaN(Date.parse(time)) ? time : moment(time),
-  )
+  return detail.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/gu, (time) => {
+    try {
+      return moment(time)
+    } catch {
+      // The name of something may look like a time and be none, such as 30 February.
+      return time
+    }
+  })
 }
 
 /** `fail, 3 of 46`: the verdict, and how many of all that was judged have it. */

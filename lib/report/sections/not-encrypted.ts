@@ -81,13 +81,13 @@ function countParagraphs({ summary }: Wording): readonly string[] {
   const { notEncrypted, figures, collectedWindows, actions } = summary
   if (collectedWindows === 0) return ['Nothing was collected, so the state of every path is unknown.']
   if (figures.judged === 0) return ['No path had traffic to judge, so the state of every path is unknown.']
-  if (notEncrypted.length === 0)
-    return [
-      `None of the ${plural(figures.judged, 'judged path')} was seen unencrypted. This says nothing about what was not seen.`,
-    ]
   const period = periodWord(summary)
   const open = notEncrypted.filter(({ isOpen }) => isOpen).length
   const unseen = figures.openNow - open
+  if (notEncrypted.length === 0)
+    return [
+      `None of the ${plural(figures.judged, 'judged path')} was seen unencrypted. This says nothing about what was not seen.${unseen === 0 ? '' : ` ${capital(plural(unseen, 'path'))} ${unseen === 1 ? 'was' : 'were'} open before and not seen since.`}`,
+    ]
   return [
     [
       `${countWords(figures.atSomeTime)} of ${plural(figures.judged, 'judged path')} ${figures.atSomeTime === 1 ? 'was' : 'were'} seen unencrypted in ${period}: ${countWords(open)} still at its end, ${countWords(figures.waived)} accepted by a waiver.`,

@@ -171,7 +171,7 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
         openBefore === null
           ? `no ${period.slice(4)} before to compare with`
           : openNow === 0 && openBefore === 0
-            ? `none at the end of ${period} before either`
+            ? `none at the end of ${period} before${collectedWindows === 0 ? '' : ' either'}`
             : changeWords(openNow - openBefore, period),
       isOpen: openNow > 0,
     },
@@ -296,7 +296,7 @@ function coverageOf(wording: Wording): Pick<PageOneView, 'coverage' | 'coverageN
 /** Names the clusters of which nothing, or nothing in the end, was collected, and the command that shows why. */
 function restoreWords(summary: Summary): string {
   if (summary.collectedWindows === 0) return ''
-  const ids = [...darkClusters(summary), ...staleClusters(summary)].map(({ id }) => id)
+  const ids = [...new Set([...darkClusters(summary), ...staleClusters(summary)].map(({ id }) => id))]
   const [first] = ids
   if (first === undefined) return ''
   return `Before all else, restore collection of ${namesOf(ids)}: what is there now is unknown. To see why, run: ciphertrail cluster check ${short(first)}`

@@ -46,11 +46,11 @@ export function flowChanges(cluster: string, before: FlowSpan, after: FlowSpan):
       const latest = now.at(-1) ?? own.at(-1)
       const [was, is] = [lastSeen(own), lastSeen(now)]
       if (latest === undefined || (was === null && is === null)) return []
-      const isKnown = isKnownAfter(now, after)
-      // It came and went between the two times.
-      if (!isKnown && own.length === 0) return []
+      const [isKnownBefore, isKnown] = [isKnownAt(own, before), isKnownAt(now, after)]
+      // It was gone at either time, whenever it was seen.
+      if (!isKnown && !isKnownBefore) return []
       const { pathId, source, destination, port, class: of } = latest
-      const kind = kindOf({ was, is, isKnownBefore: own.length > 0, isKnown })
+      const kind = kindOf({ was, is, isKnownBefore, isKnown })
       return [
         {
           cluster,
@@ -93,7 +93,7 @@ function lastSeen(rows: readonly PathRow[]): SeenState | null {
 }
 
 /** A path that is known has a row up to the last window, whatever was collected. Without a window nothing is known to be gone. */
-function isKnownAfter(rows: readonly PathRow[], { windows }: FlowSpan): boolean {
+function isKnownAt(rows: readonly PathRow[], { windows }: FlowSpan): boolean {
   const last = windows.at(-1)?.end
   return last === undefined || rows.some(({ to }) => to === last)
 }
@@ -118,6 +118,8 @@ function kindOf({
   // Seen up to the later time, and gone by then: what counts is how it is at that time.
   if (!isKnown) return 'gone'
   if (is === null) return 'not-seen'
-  if (was === null) return isKnownBefore ? 'seen-again' : 'new'
+  // What was gone by the earlier time and came back is new again, however it was before.
+  if (!isKnownBefore) return 'new'
+  if (was === null) return 'seen-again'
   return markOf(was) === markOf(is) ? 'same' : 'changed'
 }
