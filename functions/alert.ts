@@ -12,6 +12,7 @@ import { alertDue } from '../lib/jobs/alert-channels.ts'
 import { postReports } from '../lib/jobs/post-reports.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import type { Memory } from '../lib/history/recent.ts'
+import { errorLine } from '../lib/text/error-line.ts'
 import { onSchedule } from './lambda.ts'
 
 const mail = mailOnAws(readConfig())
@@ -45,10 +46,11 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
     },
   )
   const enough = leftMs() - POSTING_MS
+  // What became of alerts is told whatever becomes of reports.
   const posts = await postReports(
     { at: now() },
     { objects, now, post, settled, isOver: () => leftMs() < Math.max(MIN_MS, enough) },
-  )
+  ).catch((error: unknown) => [{ channel: 'reports', tried: [], problem: errorLine(error) }])
   const posted = posts.flatMap((outcome) => outcome.tried)
   const tried = outcomes.flatMap((outcome) => outcome.tried)
   const sent = tried.filter(({ status }) => status === 'sent').length

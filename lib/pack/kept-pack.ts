@@ -16,7 +16,7 @@ const FORMAT = 'ciphertrail/kept-pack/1'
 /** RFC 3339, whole seconds. */
 const at = z.iso.datetime()
 
-const askedSchema = z.strictObject({ format: z.literal(FORMAT), at })
+const askedSchema = z.strictObject({ format: z.literal(FORMAT), at, gone: at.optional() })
 
 const outcomeSchema = z.discriminatedUnion('outcome', [
   z.strictObject({
@@ -53,13 +53,14 @@ const FAILED_SECONDS = 15 * 60
 /** Reads how it stands with the pack of a report. Throws {@link StoreError} if what is stored cannot be read. */
 export async function readPackState(report: string, objects: Objects): Promise<PackState> {
   const outcome = await readOutcome(report, objects)
-  if (outcome?.content.outcome === 'made') {
+  const asked = await readKept(packKey(report, 'asked.json'), askedSchema, objects)
+  // One that was removed is asked for again.
+  if (outcome?.content.outcome === 'made' && asked?.content.gone !== outcome.content.at) {
     const { format: _, outcome: status, ...kept } = outcome.content
     return { status, ...kept }
   }
-  const asked = await readKept(packKey(report, 'asked.json'), askedSchema, objects)
   const failed = outcome?.content
-  if (failed !== undefined && (asked === undefined || asked.content.at <= failed.at))
+  if (failed?.outcome === 'failed' && (asked === undefined || asked.content.at <= failed.at))
     return { status: 'failed', at: failed.at, problem: failed.problem }
   return asked === undefined ? { status: 'none' } : { status: 'asked', at: asked.content.at }
 }
@@ -88,11 +89,20 @@ export function mayAsk(state: PackState, now: Date): boolean {
   }
 }
 
-/** Records that somebody asked for the pack of a report. Of several who ask at once one is recorded. */
-export async function recordAsked(report: string, now: Date, objects: Objects): Promise<void> {
+/**
+ * Records that somebody asked for the pack of a report. Of several who ask at once one is recorded.
+ *
+ * @param gone when the pack was made that somebody removed since; absent where none was
+ */
+export async function recordAsked(report: string, now: Date, objects: Objects, gone?: string): Promise<void> {
   const key = packKey(report, 'asked.json')
   const before = await objects.get(key)
-  await swap(key, encode({ at: wholeSecond(now) }), before?.etag ?? null, objects)
+  await swap(
+    key,
+    encode({ at: wholeSecond(now), ...(gone === undefined ? {} : { gone }) }),
+    before?.etag ?? null,
+    objects,
+  )
 }
 
 /** Records a pack that is there. */
@@ -125,11 +135,22 @@ export function wholeSecond(now: Date): string {
   return toTime(Math.floor(now.getTime() / 1000))
 }
 
-/** Asked for, and without an outcome yet: the keys of their reports. */
+/** Asked for, and without an outcome yet: the keys of their reports. One whose state cannot be read keeps no other from being made. */
 export async function waitingPacks(reports: Iterable<string>, objects: Objects): Promise<string[]> {
   const waiting: string[] = []
-  for (const report of reports) if ((await readPackState(report, objects)).status === 'asked') waiting.push(report)
+  for (const report of reports)
+    if ((await readPackStateIfReadable(report, objects))?.status === 'asked') waiting.push(report)
   return waiting
+}
+
+/** As {@link readPackState}; undefined if what is stored cannot be read. */
+export async function readPackStateIfReadable(report: string, objects: Objects): Promise<PackState | undefined> {
+  try {
+    return await readPackState(report, objects)
+  } catch (error) {
+    if (error instanceof StoreError) return undefined
+    throw error
+  }
 }
 
 async function record(
@@ -140,7 +161,10 @@ async function record(
   objects: Objects,
 ): Promise<void> {
   const before = await readOutcome(report, objects)
-  if (before?.content.outcome === 'made' && outcome.outcome === 'failed') return
+  if (before?.content.outcome === 'made' && outcome.outcome === 'failed') {
+    const asked = await readKept(packKey(report, 'asked.json'), askedSchema, objects)
+    if (asked?.content.gone !== before.content.at) return
+  }
   // Whoever was first meanwhile tells the same.
   await swap(packKey(report, 'outcome.json'), encode(outcome), before?.etag ?? null, objects)
 }

@@ -4,7 +4,7 @@ import { keepHistories } from '../history/kept-histories.ts'
 import { printable } from '../text/printable.ts'
 import { StoreError } from '../store/objects/objects.ts'
 import { acceptedType } from './accept.ts'
-import type { Access, Grant } from './access/access.ts'
+import { type Access, type Grant, isFromElsewhere } from './access/access.ts'
 import {
   SECURITY_HEADERS,
   type TaggedAnswer,
@@ -145,13 +145,17 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   // Streamed, and so not kept; and the one place that takes an order.
   app.get(PACK_PATH, ({ req, get }) => {
     const asked = { id: req.param('id'), grant: get('grant') }
+    refuseEncoded(req.path)
     refuseQuery(req.url)
     return answerPack(req.raw, asked, deps)
   })
   app.post(PACK_PATH, async ({ req, get }) => {
     const id = req.param('id')
+    refuseEncoded(req.path)
     refuseQuery(req.url)
-    const item = packItem(id, await askForPack(req.raw, { id, grant: get('grant') }, deps))
+    if (isFromElsewhere(req.raw))
+      throw new ProblemError('not-allowed', 'Cannot ask for a pack from a page of another site: ask from here')
+    const item = packItem(id, await askForPack({ id, grant: get('grant') }, deps))
     const isWaiting = item.status === 'asked'
     return Response.json(item, {
       status: isWaiting ? 202 : 200,
@@ -219,6 +223,11 @@ function methodProblem(method: string, allow = 'GET, HEAD'): Response {
     ),
     { allow },
   )
+}
+
+/** IAM's policies know the path as it was sent: no name of ours is encoded. */
+function refuseEncoded(path: string): void {
+  if (path.includes('%')) throw NOT_FOUND
 }
 
 function refuseQuery(url: string): void {

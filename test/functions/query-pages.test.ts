@@ -101,6 +101,14 @@ test('claims open the same to a session and to a token of the API, and another t
   }
 })
 
+test('a request for the head of any page is no failure', async () => {
+  gateway.lead(await container())
+  for (const path of ['/', '/sign-in', '/paths', '/nowhere']) {
+    const { status } = await fetch(new URL(path, gateway.url), { method: 'HEAD', redirect: 'manual' })
+    assert.ok(status < 500, `${path}: ${status}`)
+  }
+})
+
 test('a page goes compressed to whoever takes it so', async (t) => {
   const { browser, at } = await signedIn(t)
   const cookies = [...browser.cookies(gateway.url)].map(([name, value]) => `${name}=${value}`)

@@ -17,7 +17,7 @@ export const POSTED_DOCUMENTS: Readonly<Record<ReportFormat, readonly string[]>>
 /** Most bytes of a body with several findings. One finding has a few kilobytes. */
 export const MAX_PIECE_BYTES = 500_000
 
-/** Most bytes of a document that is posted whole: four thousand paths. */
+/** Most bytes of a document that is posted: four thousand paths as OSCAL, fourteen thousand as OCSF. */
 const MAX_DOCUMENT_BYTES = 25_000_000
 
 /** One body. */
@@ -53,6 +53,7 @@ export function reportPieces(
 }
 
 function findingBodies({ name, body }: { readonly name: string; readonly body: Uint8Array }): readonly string[] {
+  checkSize(name, body)
   const findings = findingsSchema.safeParse(parseJson(body)).data
   if (findings === undefined) throw new ReportPieceError(`"${name}" is no list of findings`)
   const bodies: string[] = []
@@ -79,9 +80,13 @@ const FRAME = '[\n\n]\n'.length
 const arrayOf = (items: readonly string[]): string => (items.length === 0 ? '[]\n' : `[\n${items.join(SEPARATOR)}\n]\n`)
 
 function wholeBody({ name, body }: { readonly name: string; readonly body: Uint8Array }): string {
-  if (body.length > MAX_DOCUMENT_BYTES)
-    throw new ReportPieceError(
-      `"${name}" has ${body.length} bytes, and at most ${MAX_DOCUMENT_BYTES} are posted; read it from the store or the API`,
-    )
+  checkSize(name, body)
   return Buffer.from(body).toString()
+}
+
+function checkSize(name: string, { length }: Uint8Array): void {
+  if (length > MAX_DOCUMENT_BYTES)
+    throw new ReportPieceError(
+      `"${name}" has ${length} bytes, and at most ${MAX_DOCUMENT_BYTES} are posted; read it from the store or the API`,
+    )
 }

@@ -30,6 +30,7 @@ export function createPackLane(version: string, { objects, now, signal, begin, o
   async function work(): Promise<void> {
     if (!isListed) for (const report of await askedPacks(objects)) wanted.add(report)
     isListed = true
+    const failures: unknown[] = []
     for (const report of wanted) {
       if (signal.aborted) return
       try {
@@ -38,10 +39,13 @@ export function createPackLane(version: string, { objects, now, signal, begin, o
       } catch (error) {
         // The next start goes on.
         if (signal.aborted) return
-        throw error
+        // It stays wanted, and keeps no other from being made.
+        failures.push(error)
+        continue
       }
       wanted.delete(report)
     }
+    if (failures.length > 0) throw failures[0]
   }
 
   function look(): void {

@@ -98,7 +98,7 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       context.res = undefined
       context.res = isTooLarge
         ? messagePage(400, 'This page is too large', [TOO_LARGE], { canSignOut: bringsSession(req.raw) })
-        : new Response(body, res)
+        : new Response(body.byteLength === 0 ? null : body, res)
     })
   app.use('*', compress({ encoding: 'gzip' }))
   app.use('*', async (context, next) => {
@@ -135,7 +135,8 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     })
   app.post(PACK_PAGE, async (context) => {
     const { req, env } = context
-    if (isFromElsewhere(req.raw))
+    // A proxy may have another name than the pages have.
+    if (isFromElsewhere(req.raw) && req.raw.headers.get('origin') !== oidc?.issuer.pagesOrigin)
       return refusedPage('This form was not sent from here', 'Open the page again and press its button there.')
     // Sessions only read, and the form came from here: whoever may see the page may press its button.
     const asked = withSession(new Request(req.url, { headers: req.raw.headers }), deps.sessions)
@@ -143,7 +144,7 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     const here = new URL(req.url).pathname
     if (grant === undefined) return signInPage(req.raw, here, deps)
     context.set('subject', grant.subject)
-    await askForPack(req.raw, { id: req.param('id'), grant }, deps)
+    await askForPack({ id: req.param('id'), grant }, deps)
     return seeOther(here)
   })
   for (const [path, make] of PAGES)

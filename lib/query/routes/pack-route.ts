@@ -12,7 +12,7 @@ import { byteWords } from '../../report/words/vocabulary.ts'
 import type { LargeObject } from '../../store/objects/large.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { packKey } from '../../store/report-keys.ts'
-import { type Grant, isFromElsewhere } from '../access/access.ts'
+import type { Grant } from '../access/access.ts'
 import { SECURITY_HEADERS } from '../answer.ts'
 import { type HandOverDeps, storeAddress } from '../large.ts'
 import { ProblemError } from '../problem.ts'
@@ -41,7 +41,7 @@ export async function grantedPack(
   id: string,
   grant: Grant,
   objects: Objects,
-): Promise<{ readonly key: string; readonly state: PackState }> {
+): Promise<{ readonly key: string; readonly state: PackState; readonly gone?: string }> {
   const { key } = await grantedReport(id, grant, objects)
   if (!mayHavePack(grant))
     throw new ProblemError(
@@ -51,21 +51,18 @@ export async function grantedPack(
   const state = await readPackState(key, objects)
   // Whoever removed it may have it made again.
   const isGone = state.status === 'made' && (await openKeptPack(key, state.version, objects)) === undefined
-  return { key, state: isGone ? { status: 'none' } : state }
+  return isGone ? { key, state: { status: 'none' }, gone: state.at } : { key, state }
 }
 
 /**
  * Asks for the pack of a report, and gives how it stands with it then: one that is made, or that somebody waits for, is not asked for again. Throws a
- * `ProblemError` where a form of another site asks, nothing makes packs here, or the report is not sealed yet.
+ * `ProblemError` where nothing makes packs here, or the report is not sealed yet.
  */
 export async function askForPack(
-  request: Request,
   { id, grant }: { readonly id: string; readonly grant: Grant },
   { objects, now, queuePack }: PackRouteDeps,
 ): Promise<PackState> {
-  if (isFromElsewhere(request))
-    throw new ProblemError('not-allowed', 'Cannot ask for a pack from a page of another site: ask from here')
-  const { key, state } = await grantedPack(id, grant, objects)
+  const { key, state, gone } = await grantedPack(id, grant, objects)
   if (!mayAsk(state, now())) return state
   if (queuePack === undefined)
     throw new ProblemError('not-ready', `Cannot make a pack: this server only shows what is stored, ${byCommand(id)}`)
@@ -77,7 +74,7 @@ export async function askForPack(
   // In this order: what dies in between makes the pack all the same, and nobody waits for one that nobody makes. Of a time before any outcome.
   const at = now()
   await queuePack(key)
-  await recordAsked(key, at, objects)
+  await recordAsked(key, at, objects, gone)
   return readPackState(key, objects)
 }
 

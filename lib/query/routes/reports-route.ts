@@ -1,5 +1,5 @@
 import { concurrently } from '../../concurrently.ts'
-import { type PackState, readPackState } from '../../pack/kept-pack.ts'
+import { type PackState, readPackStateIfReadable } from '../../pack/kept-pack.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { type ReportRecord, readAmongReports, readDocument, readReport } from '../../store/evidence/report-records.ts'
 import { type Grant, maySee } from '../access/access.ts'
@@ -125,7 +125,8 @@ async function packedReports(grant: Grant, objects: Objects): Promise<ReadonlySe
 
 async function packOf(key: string, packed: ReadonlySet<string> | null, objects: Objects): Promise<PackItem | null> {
   if (packed === null) return null
-  return packItem(idOf(key), packed.has(key) ? await readPackState(key, objects) : { status: 'none' })
+  const state = packed.has(key) ? await readPackStateIfReadable(key, objects) : { status: 'none' as const }
+  return state === undefined ? null : packItem(idOf(key), state)
 }
 
 /** The id of a report, by its key. */
@@ -136,7 +137,8 @@ function idOf(key: string): string {
 /** Answers what is recorded of one report. Throws a `ProblemError` where there is none, or none that may be seen: no difference is made. */
 export async function answerReport(id: string, grant: Grant, objects: Objects): Promise<ReportItem> {
   const { key, record } = await grantedReport(id, grant, objects)
-  const pack = mayHavePack(grant) ? packItem(id, await readPackState(key, objects)) : null
+  const state = mayHavePack(grant) ? await readPackStateIfReadable(key, objects) : undefined
+  const pack = state === undefined ? null : packItem(id, state)
   return { ...(await itemOf(key, record, objects)), pack }
 }
 

@@ -241,9 +241,12 @@ async function checkChain(
     trustedCerts: [...authorities],
     checkDate: at,
     // Two certificates that issued each other would be followed for ever.
-    findIssuer: (certificate, own, crypto) => {
+    findIssuer: async (certificate, own, crypto) => {
       if (++asked > MAX_ISSUERS) throw new TimestampError('its certificates lead nowhere')
-      return engine.defaultFindIssuer(certificate, own, crypto)
+      const found = await engine.defaultFindIssuer(certificate, own, crypto)
+      // An authority may also be certified by an older one, which leads no further: the engine would fail there.
+      const trusted = found.filter((one) => authorities.some((authority) => raw(authority) === raw(one)))
+      return trusted.length > 0 ? trusted : found
     },
   })
   const outcome = await engine.verify().catch((error: unknown) => ({ result: false, resultMessage: errorLine(error) }))

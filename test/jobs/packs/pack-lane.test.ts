@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KeptOutcome } from '../../../lib/jobs/packs/keep-pack.ts'
 import { createPackLane } from '../../../lib/jobs/packs/pack-lane.ts'
-import { readPackState, recordAsked } from '../../../lib/pack/kept-pack.ts'
+import { readPackState, recordAsked, recordFailed, recordMade } from '../../../lib/pack/kept-pack.ts'
+import { packKey } from '../../../lib/store/report-keys.ts'
+import { toTime } from '../../../lib/time/windows.ts'
 import { type Objects, StoreError } from '../../../lib/store/objects/objects.ts'
 import { newSigner } from '../../support/stored/memory-log.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
@@ -87,4 +89,49 @@ test('a lane that is stopped ends the pack under way, and leaves it to the next 
   next.lane.look()
   await next.idle()
   assert.deepEqual(next.ended, [['info', report, 'made']])
+})
+
+test('a pack that fails each time, and a state that cannot be read, keep no other from being made', async () => {
+  const held = new Map(filled)
+  const objects = memoryObjects(held)
+  const bad = 'reports/20261124T121000Z-0123456789abcdef.json'
+  await recordAsked(bad, LATER, objects)
+  await recordAsked(report, LATER, objects)
+  held.set(packKey(bad, 'outcome.json'), Buffer.from('no JSON'))
+  const { lane, ended, idle } = laneOf(objects)
+  lane.look()
+  await idle()
+  assert.deepEqual(ended, [['info', report, 'made']])
+  const again = laneOf({
+    ...objects,
+    async get(key, version) {
+      if (key.startsWith(`packs/${bad.slice('reports/'.length, -'.json'.length)}`))
+        throw new StoreError('Cannot read it')
+      return objects.get(key, version)
+    },
+  })
+  again.lane.add(bad)
+  await again.idle()
+  again.lane.add(report)
+  await again.idle()
+  assert.deepEqual(again.ended, [['info', report, 'made']])
+  assert.ok(again.failures.length > 0)
+})
+
+test('a pack that was made and removed waits once it is asked for again, and is told where it fails', async () => {
+  const held = new Map(filled)
+  const objects = memoryObjects(held)
+  await recordMade(
+    report,
+    { at: toTime(LATER.getTime() / 1000), size: 1, sha256: 'a'.repeat(64), version: null },
+    objects,
+  )
+  assert.equal((await readPackState(report, objects)).status, 'made')
+  const later = new Date(LATER.getTime() + 60_000)
+  await recordAsked(report, later, objects)
+  assert.equal((await readPackState(report, objects)).status, 'made', 'whatever a clock says')
+  await recordAsked(report, later, objects, toTime(LATER.getTime() / 1000))
+  assert.equal((await readPackState(report, objects)).status, 'asked')
+  await recordFailed(report, 'Cannot make it', new Date(later.getTime() + 1000), objects)
+  assert.equal((await readPackState(report, objects)).status, 'failed')
 })

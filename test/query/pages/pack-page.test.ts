@@ -90,6 +90,16 @@ test('whoever signed in at an issuer presses the button, and the cookie alone as
   const pressed = await press(PAGE, site.url)
   assert.deepEqual([pressed.status, pressed.headers.get('location')], [303, PAGE])
   assert.deepEqual(queued, [report])
+  // A proxy in front may have another name than the pages, whose own name the issuer knows.
+  const behind = await startLocalSite(t, changes, () => issuer.signInAt('https://pages.example.com'))
+  const statusBehind = async (path: string, method: string, headers: Record<string, string>) =>
+    (await behind.ask(path, { method, headers })).status
+  assert.equal(await statusBehind(PAGE, 'POST', { origin: 'https://pages.example.com' }), 401)
+  assert.equal(await statusBehind(PAGE, 'POST', { origin: 'https://evil.example' }), 403)
+  assert.equal(
+    await statusBehind(`/v1/reports/${id.replace('-', '%2D')}/pack`, 'GET', { authorization: `Bearer ${TOKENS.all}` }),
+    404,
+  )
 })
 
 test('what failed says why and what to run, and a server that only shows names the command', async (t) => {
