@@ -387,6 +387,18 @@ test('--from and --to of paths take the windows whose end lies in (from, to]', a
   assert.match(before.stderr, /^Not collected: /)
 })
 
+test('paths of a week that nobody collected are not known, whatever was seen before', async () => {
+  const later = toTime(toSeconds(windows[0].start) + 30 * 24 * 3600)
+  for (const asked of [
+    ['--now', later],
+    ['--now', later, '--to', toTime(toSeconds(windows[0].start) + 20 * 24 * 3600)],
+  ]) {
+    const { code, stdout, stderr } = await mesh.run('paths', '--state', 'app-tls', ...asked)
+    assert.deepEqual([code, stdout], [1, ''], stderr)
+    assert.match(stderr, /^Not collected: \d+ of \d+ windows of cluster "\w+" from /m)
+  }
+})
+
 test('paths --history draws the latest windows of each path, and since when it was not encrypted', async () => {
   const [head, ...rows] = cellsOf(await good('paths', '--history', ...PERIOD(), '--state', 'not-encrypted'))
   assert.deepEqual(head, [

@@ -152,3 +152,23 @@ test('page one names the rules that failed controls come from', () => {
     'Failures come from 1 rule: “Policy refuses plaintext on ports” (1 of 1); see “Findings, rule by rule”.',
   )
 })
+
+test('a name that looks like a time and is none is said as it stands', () => {
+  const input = report([cluster('west', hours(), [path(1, { stretches: [{ from: 0, to: END, state: 'plaintext' }] })])])
+  const { judgement } = input
+  const [first = assert.fail()] = judgement.findings
+  const finding: typeof first = {
+    ...first,
+    rule: 'ports-not-bypassed',
+    verdict: 'fail',
+    detail: 'skips 2026-02-30T00:00:00Z since 2026-11-17T10:00:00Z',
+  }
+  const rules = judgement.rules.map((rule) =>
+    rule.id === finding.rule ? { ...rule, verdict: 'fail' as const, score: { ...rule.score, fail: 1 } } : rule,
+  )
+  const { sections, appendix } = viewOf(
+    summarise({ ...input, judgement: { ...judgement, rules, findings: [finding] } }),
+  )
+  const text = JSON.stringify([sections, appendix])
+  assert.match(text, /skips 2026-02-30T00:00:00Z since Tue 17 Nov/, 'the one is a name, the other a time')
+})
