@@ -456,7 +456,7 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
     [['deliveries', '--week', 'last'], /^Cannot read week "last": wanted an ISO week, such as 2026-W47\n$/],
     [
       ['deliveries', '--kind', 'alert', '--week', '2026-W47'],
-      /^Cannot list alerts of week "2026-W47": alerts belong to no week, leave --week out\n$/,
+      /^Cannot list alerts of week "2026-W47": alerts are not named by a week, leave --week out\n$/,
     ],
   ] as const) {
     const { code, stderr } = await run([...args], { folder })
