@@ -94,9 +94,14 @@ export function tokenAccess(readTokens: () => Promise<readonly KnownToken[]>): A
 /** Names of this machine that no other name server can lead here. */
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
-/** Whether a page of another site made a browser send a request: browsers say which site a form comes from. */
-export function isFromElsewhere({ headers }: Request): boolean {
+/**
+ * Whether a page of another site made a browser send a request: browsers say which site a form comes from.
+ *
+ * @param pagesOrigin where people reach the pages, if it is known: a proxy in front may have another name
+ */
+export function isFromElsewhere({ headers }: Request, pagesOrigin?: string): boolean {
   const origin = headers.get('origin')
+  if (origin !== null && origin === pagesOrigin) return false
   if (origin === null) return headers.get('sec-fetch-site') === 'cross-site'
   return URL.parse(origin)?.host !== headers.get('host')
 }

@@ -135,8 +135,7 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     })
   app.post(PACK_PAGE, async (context) => {
     const { req, env } = context
-    // A proxy may have another name than the pages have.
-    if (isFromElsewhere(req.raw) && req.raw.headers.get('origin') !== oidc?.issuer.pagesOrigin)
+    if (isFromElsewhere(req.raw, oidc?.issuer.pagesOrigin))
       return refusedPage('This form was not sent from here', 'Open the page again and press its button there.')
     // Sessions only read, and the form came from here: whoever may see the page may press its button.
     const asked = withSession(new Request(req.url, { headers: req.raw.headers }), deps.sessions)

@@ -104,8 +104,7 @@ export async function signOut(
   { sessions, isSecure }: Pick<SignInDeps, 'sessions' | 'isSecure'>,
   oidc: { readonly sessions: OidcSessions; readonly signedOut: string; readonly pagesOrigin: string } | null,
 ): Promise<Response> {
-  // A proxy may have another name than the pages have.
-  if (isFromElsewhere(request) && request.headers.get('origin') !== oidc?.pagesOrigin)
+  if (isFromElsewhere(request, oidc?.pagesOrigin))
     return refusedPage('This form was not sent from here', 'Sign out on a page of this server.')
   const name = sessionOf(request)
   if (name !== undefined) sessions.close(name)
