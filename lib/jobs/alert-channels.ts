@@ -5,7 +5,7 @@ import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert/alert-
 import { type Notice, decideAlerts, isStale, endpointPseudonym } from '../deliver/alert/due-alerts.ts'
 import { alertWebhook, type Channel } from '../deliver/channel/channel.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
-import { type Delivery, type DeliveryOutcome, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
+import { type Delivery, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
 import type { Sender } from '../deliver/send/message.ts'
@@ -20,7 +20,7 @@ import type { Memory } from '../history/recent.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { clusterFacts, readJudged, readWaivers, sealFacts } from '../deliver/alert/alert-facts.ts'
 import { type DeliverInstructions } from './mail/deliver-mails.ts'
-import { deliverMessage, deliverOnce, failed } from './mail/deliver-message.ts'
+import { deliverMessage, deliverOnce, repeatableOutcome } from './mail/deliver-message.ts'
 import { errorLine } from '../text/error-line.ts'
 import type { AlertFacts } from '../deliver/alert/condition.ts'
 
@@ -188,7 +188,7 @@ async function deliverNotice(
     const place = endpointPseudonym(address)
     if (!notice.to.includes(place) || !(await due(place))) return
     if (isOver()) isLeft = true
-    else tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
+    else tried.push(await deliverOnce(idOf(place), true, () => repeatableOutcome(make), { objects, now }))
   }
   const webhook = alertWebhook(channel)
   const { snsTopic } = channel
@@ -198,13 +198,4 @@ async function deliverNotice(
   const made = tried.flatMap((delivery) => delivery ?? [])
   if (!isLeft && made.length === tried.length && made.every(({ retryAt }) => retryAt === null)) settled?.add(name)
   return made
-}
-
-/** After any error it is retried: receivers recognise a repeated id. */
-async function outcome(make: () => Promise<string>): Promise<DeliveryOutcome> {
-  try {
-    return { status: 'sent', detail: await make() }
-  } catch (error) {
-    return failed(error)
-  }
 }

@@ -10,7 +10,7 @@ import {
   ReportPieceError,
   reportPieces,
 } from '../deliver/report/report-pieces.ts'
-import { type Delivery, type DeliveryOutcome, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
+import { type Delivery, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
 import type { Seconds } from '../model/time.ts'
 import { type ReportRecord, readDocument, readReport } from '../store/evidence/report-records.ts'
@@ -18,7 +18,7 @@ import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { documentKey, documentsOfReport, isReportKey, reportsPrefix, reportsUpTo } from '../store/report-keys.ts'
 import { errorLine } from '../text/error-line.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
-import { deliverOnce, failed } from './mail/deliver-message.ts'
+import { deliverOnce, repeatableOutcome } from './mail/deliver-message.ts'
 
 /** What posting reports needs. */
 export type PostDeps = {
@@ -158,7 +158,7 @@ async function postReport(
     const made = await deliverOnce(
       delivery,
       true,
-      () => outcome(() => post(webhook, { id, body, timeoutMs: POST_MS }, now())),
+      () => repeatableOutcome(() => post(webhook, { id, body, timeoutMs: POST_MS }, now())),
       { objects, now },
     )
     if (made === null) return WAITING
@@ -195,14 +195,5 @@ async function piecesOf(
   } catch (error) {
     if (!(error instanceof ReportPieceError)) throw error
     return `the report of ${record.period.label} cannot be posted: ${error.message}`
-  }
-}
-
-/** After any error it is tried again: receivers recognise a repeated id. */
-async function outcome(make: () => Promise<string>): Promise<DeliveryOutcome> {
-  try {
-    return { status: 'sent', detail: await make() }
-  } catch (error) {
-    return failed(error)
   }
 }

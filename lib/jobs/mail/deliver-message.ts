@@ -115,7 +115,7 @@ async function attempt(
 }
 
 /** The outcome of a message that no server accepted: whether it is retried, and its status. */
-export function failed(error: unknown): DeliveryOutcome {
+function failed(error: unknown): DeliveryOutcome {
   const refusal = error instanceof NotSentError ? error.refusal : 'for-now'
   const next = isThrottled(refusal) ? 'no-try' : refusal === 'for-good' ? 'never' : 'again'
   return { status: 'failed', detail: errorLine(error), next }
@@ -127,5 +127,14 @@ async function unsent<T>(what: string, made: Promise<T>): Promise<T> {
     return await made
   } catch (error) {
     throw new NotSentError(`${what}: ${errorLine(error)}`, 'for-now', { cause: error })
+  }
+}
+
+/** The outcome of a post that may be repeated. After any error it is retried: receivers recognise a repeated id. */
+export async function repeatableOutcome(make: () => Promise<string>): Promise<DeliveryOutcome> {
+  try {
+    return { status: 'sent', detail: await make() }
+  } catch (error) {
+    return failed(error)
   }
 }
