@@ -1,5 +1,6 @@
 import type { Cluster } from '../model/registry.ts'
 import { evidencePrefix, parseEvidenceKey, stateKey } from '../store/keys.ts'
+import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { type History, readHistory, readState } from './cluster-state.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
@@ -48,6 +49,22 @@ async function findProblem({ id }: Cluster, objects: Objects): Promise<HistoryPr
   for await (const key of objects.list(evidencePrefix))
     if (parseEvidenceKey(key)?.cluster === id) return problem('it is missing although there is evidence', false)
   return undefined
+}
+
+/** Reads something of a cluster's history, or why it cannot be read, in one line: as {@link historyProblem} says it, or since a derived object is damaged. */
+export async function readOrProblem<T extends object>(
+  cluster: Cluster,
+  objects: Objects,
+  read: () => Promise<T>,
+): Promise<T | string> {
+  const problem = await historyProblem(cluster, objects)
+  if (problem !== undefined) return problem
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof DamagedError) return error.message
+    throw error
+  }
 }
 
 /** Reads a history as `readPresent` does, or why it cannot be read, as {@link historyProblem} says it. Reads the state once. */

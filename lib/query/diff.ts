@@ -1,14 +1,13 @@
 /** Two periods compared, from the store: the same for the API, its pages and the command line. */
 import { concurrently } from '../concurrently.ts'
 import { type CompareAs, type ComparedSpans, readCompared } from '../history/compared.ts'
-import { historyProblem } from '../history/history-problem.ts'
+import { readOrProblem } from '../history/history-problem.ts'
 import type { ComparedCluster } from '../model/period.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import type { Cluster } from '../model/registry.ts'
 import { type Changes, type Comparison, type PathChange, basisOf, compare } from '../report/summary/change-summary.ts'
 import { type TimeToFix, summarizeEpisodes, openEpisodes } from '../report/summary/episode-summary.ts'
 import { median } from '../report/summary/sums.ts'
-import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { declaredSettings } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
@@ -73,7 +72,7 @@ export async function readDiff(
 ): Promise<Diff> {
   const compareAs = { ...(await declaredSettings(objects)), now }
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
-    readOrProblem(cluster, { before, period }, compareAs, objects),
+    comparedOrProblem(cluster, { before, period }, compareAs, objects),
   )
   const compared = read.flatMap((one) => ('problem' in one ? [] : [one]))
   const changes = compare(compared, before, period)
@@ -127,20 +126,14 @@ function openOf(clusters: readonly ComparedCluster[], period: Span): OpenPaths {
 
 const NOTHING = { before: { windows: [] }, between: [], windows: [] } as const
 
-async function readOrProblem(
+async function comparedOrProblem(
   cluster: Cluster,
   spans: ComparedSpans,
   compareAs: CompareAs,
   objects: Objects,
 ): Promise<ComparedCluster | { readonly id: string; readonly problem: string }> {
-  const problem = await historyProblem(cluster, objects)
-  if (problem !== undefined) return { id: cluster.id, problem }
-  try {
-    return await readCompared(cluster, spans, compareAs, objects)
-  } catch (error) {
-    if (error instanceof DamagedError) return { id: cluster.id, problem: error.message }
-    throw error
-  }
+  const found = await readOrProblem(cluster, objects, () => readCompared(cluster, spans, compareAs, objects))
+  return typeof found === 'string' ? { id: cluster.id, problem: found } : found
 }
 
 /** How much of a period is known, by its windows. */

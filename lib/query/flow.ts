@@ -2,7 +2,7 @@
 import { fixOf } from '../assess/window/causes-and-fixes.ts'
 import { settingsOf } from '../assess/judge/parse-scope.ts'
 import { concurrently } from '../concurrently.ts'
-import { historyProblem } from '../history/history-problem.ts'
+import { readOrProblem } from '../history/history-problem.ts'
 import { readPresent } from '../history/period.ts'
 import { classesIn, rows, within } from '../history/rows/path-history.ts'
 import { presentEnd } from '../history/rows/period-rows.ts'
@@ -10,7 +10,6 @@ import type { ClassNamespaces, PathClass } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
 import { basisOf } from '../report/summary/change-summary.ts'
 import { type FlowChange, type FlowSpan, byFlowChange, flowChanges } from '../report/summary/flow-changes.ts'
-import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { declaredScope } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
@@ -72,17 +71,12 @@ export async function readFlow(
     to,
   })) as [Span, Span]
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
-    const problem = await historyProblem(cluster, objects)
-    if (problem !== undefined) return unread(cluster, problem)
-    try {
-      const [earlier, later] = await Promise.all(
-        spans.map((span) => readSpan(cluster, span, { now, platformNamespaces }, objects)),
-      )
-      return told(cluster, earlier ?? NOTHING, later ?? NOTHING)
-    } catch (error) {
-      if (error instanceof DamagedError) return unread(cluster, error.message)
-      throw error
-    }
+    const found = await readOrProblem(cluster, objects, () =>
+      Promise.all(spans.map((span) => readSpan(cluster, span, { now, platformNamespaces }, objects))),
+    )
+    if (typeof found === 'string') return told(cluster, NOTHING, NOTHING, found)
+    const [earlier = NOTHING, later = NOTHING] = found
+    return told(cluster, earlier, later)
   })
   const known = read.map(({ cluster }) => cluster)
   return {
@@ -133,8 +127,6 @@ function told(
     paths: flowChanges(id, earlier, later),
   }
 }
-
-const unread = (cluster: Cluster, problem: string) => told(cluster, NOTHING, NOTHING, problem)
 
 /** A path as JSON: an item of the API. */
 export function flowJson({ cluster, kind, ...path }: FlowChange): Readonly<Record<string, unknown>> {
