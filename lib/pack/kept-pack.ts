@@ -52,8 +52,10 @@ const FAILED_SECONDS = 15 * 60
 
 /** Reads how it stands with the pack of a report. Throws {@link StoreError} if what is stored cannot be read. */
 export async function readPackState(report: string, objects: Objects): Promise<PackState> {
-  const outcome = await readOutcome(report, objects)
-  const asked = await readKept(packKey(report, 'asked.json'), askedSchema, objects)
+  const [outcome, asked] = await Promise.all([
+    readOutcome(report, objects),
+    readKept(packKey(report, 'asked.json'), askedSchema, objects),
+  ])
   // One that was removed is asked for again.
   if (outcome?.content.outcome === 'made' && asked?.content.gone !== outcome.content.at) {
     const { format: _, outcome: status, ...kept } = outcome.content
