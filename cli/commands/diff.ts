@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { type Diff, changeJson, lacksOf, readDiff } from '../../lib/query/diff.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
 import { CHANGE_WORDS, changeWords, openForWords, whenWords } from '../../lib/report/sections/changes.ts'
-import { PATH_CHANGE_KINDS, type PathChange } from '../../lib/report/summary/change-summary.ts'
+import { isBasisKnown, PATH_CHANGE_KINDS, type PathChange } from '../../lib/report/summary/change-summary.ts'
 import { endName } from '../../lib/assess/judge/waived.ts'
 import { plural } from '../../lib/report/words/vocabulary.ts'
 import { toJson } from '../../lib/text/format-json.ts'
@@ -93,7 +93,7 @@ function diffLines(
   const folded = (line: string) => (most === null ? [line] : wrapped(line, most))
   const kinds = PATH_CHANGE_KINDS.filter((kind) => changes.counts[kind] > 0)
   const counted = kinds.map((kind) => `${changes.counts[kind]} ${CHANGE_WORDS[kind]}`).join(', ')
-  const isCompared = clusters.some(({ basis }) => basis === 'whole' || basis === 'partly')
+  const isCompared = clusters.some(isBasisKnown)
   const nothing = isCompared ? 'No change in what was collected.' : 'Nothing can be compared.'
   return [
     ...folded(

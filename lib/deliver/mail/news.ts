@@ -1,4 +1,5 @@
 /** What a weekly mail says of paths, as lists. Pure, and made from the same summary as the report of the week. */
+import { isBasisKnown } from '../../report/summary/change-summary.ts'
 import type { Episode } from '../../model/history.ts'
 import type { WaiverResult } from '../../model/judgement.ts'
 import type { Summary } from '../../report/summary/summary.ts'
@@ -43,9 +44,7 @@ export type News = {
 /** Sorts what a summary says of paths that were not encrypted. Each path is in one list, whatever happened to it in the week. */
 export function sortNews(summary: Summary): News {
   const { changes, clusters, episodes, judgement, notEncrypted } = summary
-  const compared = new Set(
-    changes.comparisons.filter(({ basis }) => basis === 'whole' || basis === 'partly').map(({ cluster }) => cluster),
-  )
+  const compared = new Set(changes.comparisons.filter(isBasisKnown).map(({ cluster }) => cluster))
   const exposures = new Map(notEncrypted.map((exposure) => [pathKey(exposure), exposure]))
   // As figures.ts counts them, whatever else is told of a path.
   const open = new Set([

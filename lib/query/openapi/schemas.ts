@@ -136,6 +136,9 @@ const next = z.string().nullable().meta({ description: 'The cursor of the next p
 const listOf = <T extends z.ZodType, S extends z.ZodRawShape>(item: T, more: S) =>
   z.strictObject({ ...more, items: z.array(item), next })
 
+/** How much of a period can be compared. */
+const comparisonBasis = z.enum(['whole', 'partly', 'not-collected', 'none'])
+
 const known = z.strictObject({
   windows: count,
   notCollected: count,
@@ -278,8 +281,8 @@ export const ANSWERS = {
       clusters: z.array(
         z.strictObject({
           id: z.string(),
-          basis: z.enum(['whole', 'partly', 'not-collected', 'none']),
-          periodBasis: z.enum(['whole', 'partly', 'not-collected', 'none']),
+          basis: comparisonBasis,
+          periodBasis: comparisonBasis,
           before: known,
           between: known,
           period: known,
@@ -324,8 +327,8 @@ export const ANSWERS = {
       clusters: z.array(
         z.strictObject({
           id: z.string(),
-          basis: z.enum(['whole', 'partly', 'not-collected', 'none']),
-          periodBasis: z.enum(['whole', 'partly', 'not-collected', 'none']),
+          basis: comparisonBasis,
+          periodBasis: comparisonBasis,
           before: known,
           period: known,
           replay,

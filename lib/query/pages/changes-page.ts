@@ -3,7 +3,7 @@ import { trendSection } from '../../report/sections/trend.ts'
 import { waiversSection } from '../../report/sections/waivers.ts'
 import { CHANGE_WORDS, changeCounts, changeWords, openForWords, whenWords } from '../../report/sections/changes.ts'
 import { headlineWords } from '../../report/sections/opening.ts'
-import { PATH_CHANGE_KINDS, type PathChange } from '../../report/summary/change-summary.ts'
+import { isBasisKnown, PATH_CHANGE_KINDS, type PathChange } from '../../report/summary/change-summary.ts'
 import { destinationName, endpointName } from '../../report/table-cells.ts'
 import { wordingOf } from '../../report/words/report-context.ts'
 import { capital, countWords, plural } from '../../report/words/vocabulary.ts'
@@ -172,8 +172,7 @@ function rowOf(
 function noneWords({ clusters, changes }: Diff, { change }: SiteQuery, wanted: number): string {
   if (wanted > 0) return PAST_LAST_PAGE
   if (change !== null && changes.all.length > 0) return 'No path changed so.'
-  const isKnown = (basis: Diff['clusters'][number]['basis']): boolean => basis === 'whole' || basis === 'partly'
-  return clusters.some(({ basis, periodBasis }) => isKnown(basis) && isKnown(periodBasis))
+  return clusters.some(({ basis, periodBasis }) => isBasisKnown({ basis }) && isBasisKnown({ basis: periodBasis }))
     ? 'No change in what was collected, and nothing stayed open. This says nothing about what was not seen.'
     : 'Nothing can be compared: what changed is unknown.'
 }

@@ -1,4 +1,5 @@
 /** Data flow: who talks to whom, drawn from what was observed, and how that differs from an earlier time. */
+import { isBasisKnown } from '../../report/summary/change-summary.ts'
 import type { FlowOptions } from '../../report/drawing/flow-drawing.ts'
 import { LOOKS, type Mark } from '../../report/drawing/state-looks.ts'
 import {
@@ -218,8 +219,7 @@ function rowOf(path: FlowChange, past: string | null, hasClusters: boolean) {
 /** What stands in the place of rows. */
 function noneWords({ clusters, paths }: FlowDifference, wanted: number): string {
   if (wanted > 0) return PAST_LAST_PAGE
-  if (!clusters.some(({ basis }) => basis === 'whole' || basis === 'partly'))
-    return 'Nothing can be compared: what differs is unknown.'
+  if (!clusters.some(isBasisKnown)) return 'Nothing can be compared: what differs is unknown.'
   return paths.length === 0
     ? 'No traffic was seen at either time.'
     : 'No path differs in what was collected. This says nothing about what was not seen.'

@@ -2,7 +2,7 @@
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { PATH_CHANGE_KINDS } from '../summary/change-summary.ts'
+import { isBasisKnown, PATH_CHANGE_KINDS } from '../summary/change-summary.ts'
 import type { PathChange, PathChangeKind, Changes } from '../summary/change-summary.ts'
 import { destinationName, endpointName, nameCell, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
@@ -82,7 +82,7 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
 
 /** How many paths changed in which way; none where nothing can be compared. */
 export function changeCounts({ comparisons, counts, firstSeen, noLonger, unseen }: Changes): readonly string[] {
-  if (!comparisons.some(({ basis }) => basis === 'whole' || basis === 'partly')) return []
+  if (!comparisons.some(isBasisKnown)) return []
   const kinds = PATH_CHANGE_KINDS.filter(
     (kind) => kind !== 'identity' && kind !== 'enforcement' && counts[kind] > 0,
   ).map((kind) => `${countWords(counts[kind])} ${CHANGE_WORDS[kind]}`)

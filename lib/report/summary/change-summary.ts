@@ -59,6 +59,11 @@ export type Comparison = {
   readonly collected: number
 }
 
+/** Whether anything of a period is known, so that there is something to compare with. */
+export function isBasisKnown({ basis }: Pick<Comparison, 'basis'>): boolean {
+  return basis === 'whole' || basis === 'partly'
+}
+
 /** What changed since the period before; `before` is null where there is none to compare with. */
 export type Changes = {
   readonly before: Span | null
@@ -105,7 +110,7 @@ export function compare(clusters: readonly ComparedCluster[], before: Span | nul
     const { id, before: own, rows } = cluster
     const comparison = { cluster: id, ...basisOf(own.windows) }
     comparisons.push(comparison)
-    if (comparison.basis === 'none' || comparison.basis === 'not-collected') continue
+    if (!isBasisKnown(comparison)) continue
     all.push(
       ...episodeChanges(cluster, since),
       ...identityChanges(id, own.rows, rows),

@@ -8,7 +8,7 @@ import type { Workload } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod, ReportInput } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
-import { changesOf } from './change-summary.ts'
+import { isBasisKnown, changesOf } from './change-summary.ts'
 import type { Changes } from './change-summary.ts'
 import { shareOfAll } from '../../assess/judge/observed-time.ts'
 import { summariseCluster } from './coverage-summary.ts'
@@ -100,8 +100,7 @@ export function summarise(input: ReportInput): Summary {
   const notEncrypted = exposuresOf(paths, input.clusters, period)
   const episodes = summarizeEpisodes(judgedParts.past, period)
   const changes = changesOf(judgedParts.clusters, judgedParts.past, period)
-  const isCompared =
-    changes.comparisons.length > 0 && changes.comparisons.every(({ basis }) => basis === 'whole' || basis === 'partly')
+  const isCompared = changes.comparisons.length > 0 && changes.comparisons.every(isBasisKnown)
   const actions = actionsOf(notEncrypted, input)
   const withMark = (...marks: readonly Mark[]): PathSummary[] => paths.filter(({ mark }) => marks.includes(mark))
   const workloads = clusters.flatMap((cluster) => cluster.workloads).sort(byWorkload)
