@@ -13,6 +13,7 @@ import { signatureOf, webhookPost } from '../../lib/deliver/send/webhook.ts'
 import { alertDue } from '../../lib/jobs/alert-channels.ts'
 import { postReports } from '../../lib/jobs/post-reports.ts'
 import { documentOf, recordReport } from '../../lib/store/evidence/report-records.ts'
+import type { Objects } from '../../lib/store/objects/objects.ts'
 import { documentKey } from '../../lib/store/report-keys.ts'
 import { keepWeek } from '../support/deliver/kept-report.ts'
 import { freshFolder } from '../support/recorder.ts'
@@ -222,6 +223,37 @@ test('a piece that is not taken is posted again with its id, later and later, an
   const statuses: string[] = []
   for await (const { status } of listDeliveries('report', now(), objects)) statuses.push(status)
   assert.ok(statuses.includes('failed') && statuses.includes('sent'))
+})
+
+test('documents are read only while a piece of them is due', async (t) => {
+  const { objects, clock, hook, add, post } = await started(t)
+  for (const format of ['ocsf', 'oscal']) await add(format, format)
+  await keepWeek('2026-W47', documentsOf(600), objects)
+  const read: string[] = []
+  const watched: Objects = {
+    ...objects,
+    get: async (key, version) => {
+      if (key.startsWith('documents/')) read.push(key.split('/').at(-1) ?? '')
+      return objects.get(key, version)
+    },
+  }
+  const look = async () => {
+    read.length = 0
+    const posts = await post({ objects: watched })
+    return { read: read.toSorted(), problems: posts.map(({ problem }) => problem ?? '') }
+  }
+  const all = ['ocsf.json', 'oscal-plan.json', 'oscal.json']
+  hook.answer = (response) => response.writeHead(503).end()
+  assert.deepEqual((await look()).read, all)
+  // Each waits for its next try.
+  assert.deepEqual((await look()).read, [])
+  clock.minutes += 5
+  hook.answer = (response) => response.writeHead(413).end()
+  assert.deepEqual((await look()).read, all)
+  // Both have failed for good.
+  const failed = await look()
+  assert.deepEqual(failed.read, [])
+  for (const problem of failed.problems) assert.match(problem, /HTTP 413/)
 })
 
 test('runs that race and end anywhere post each piece, in order, and none is lost', async (t) => {

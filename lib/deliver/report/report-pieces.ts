@@ -48,8 +48,12 @@ export function reportPieces(
   documents: readonly { readonly name: string; readonly body: Uint8Array }[],
 ): readonly ReportPiece[] {
   const bodies = format === 'ocsf' ? documents.flatMap(findingBodies) : documents.map(wholeBody)
-  const id = report.slice(reportsPrefix.length).replace(/\.json$/, '')
-  return bodies.map((body, at) => ({ id: `${id}-${format}-${at + 1}`, body }))
+  return bodies.map((body, at) => ({ id: pieceId(report, format, at + 1), body }))
+}
+
+/** The id of a piece of a report, by the number of the piece from 1. */
+export function pieceId(report: string, format: ReportFormat, number: number): string {
+  return `${report.slice(reportsPrefix.length).replace(/\.json$/, '')}-${format}-${number}`
 }
 
 function findingBodies({ name, body }: { readonly name: string; readonly body: Uint8Array }): readonly string[] {
