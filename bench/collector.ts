@@ -26,7 +26,5 @@ if (!snapshot.complete)
   )
 await writeAttempt(snapshot, { objects })
 await access.close()
-const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-process.stderr.write(
-  `${JSON.stringify({ cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMegabytes: maxRSS / 1024 })}\n`,
-)
+const { costOfProcess } = await import('./processes.ts')
+process.stderr.write(`${JSON.stringify(costOfProcess())}\n`)

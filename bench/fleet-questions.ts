@@ -6,6 +6,7 @@ import { createApi } from '../lib/query/api.ts'
 import { directoryObjects } from '../lib/store/objects/directory.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { toSeconds, toTime } from '../lib/time/windows.ts'
+import { peakMegabytes } from '../test/support/process/peak-memory.ts'
 import { median } from './processes.ts'
 import { type Extent, clusterIds, endOf } from './synthetic-store.ts'
 
@@ -81,7 +82,7 @@ for (let index = 0; index < 5; index++) {
   minute++
   minutes.push(await ask(all))
 }
-const megabytes = process.resourceUsage().maxRSS / 1024
+const megabytes = peakMegabytes()
 
 const duckdb = await (await DuckDBInstance.create(':memory:', { threads: '1' })).connect()
 await duckdb.run(`set timezone = 'UTC'`)

@@ -5,12 +5,9 @@ import { setFlagsFromString } from 'node:v8'
 enableCompileCache()
 setFlagsFromString('--semi-space-growth-factor=1')
 const { main } = await import('../cli/main.ts')
+const { costOfProcess } = await import('./processes.ts')
 
 // One command line, and what it cost, as the last line on standard error.
 const code = await main(process.argv.slice(2))
-process.on('exit', () => {
-  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-  const cost = { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMegabytes: maxRSS / 1024 }
-  process.stderr.write(`${JSON.stringify(cost)}\n`)
-})
+process.on('exit', () => process.stderr.write(`${JSON.stringify(costOfProcess())}\n`))
 process.exitCode = code

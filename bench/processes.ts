@@ -1,7 +1,14 @@
 import { spawn } from 'node:child_process'
+import { peakMegabytes } from '../test/support/process/peak-memory.ts'
 
 /** What a process cost. */
 export type Cost = { readonly cpuSeconds: number; readonly peakMegabytes: number }
+
+/** What this process cost so far. */
+export function costOfProcess(): Cost {
+  const { userCPUTime, systemCPUTime } = process.resourceUsage()
+  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMegabytes: peakMegabytes() }
+}
 
 /** Runs a file of this folder in a process of its own and gives what it cost. */
 export async function measured(file: string, argv: readonly string[]): Promise<Cost> {

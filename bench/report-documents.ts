@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Judgement } from '../lib/model/judgement.ts'
+import { peakMegabytes } from '../test/support/process/peak-memory.ts'
 
 // The documents of a large period, and what they cost, as a line of JSON. Arguments: paths, weeks, the folder to write to.
 enableCompileCache()
@@ -72,6 +73,6 @@ console.log(
     toolsSeconds: seconds(afterHtml, ended),
     toolsMegabytes: Math.round(tools.reduce((sum, { body }) => sum + body.length, 0) / 1e5) / 10,
     pdfElapsedSeconds,
-    peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
+    peakMegabytes: peakMegabytes(),
   }),
 )
