@@ -20,6 +20,8 @@ export type S3Misbehaviour =
   | 'drip'
   /** The connection ends in the middle of the body. */
   | 'cut-body'
+  /** The body is whole, and nothing announces its length. */
+  | 'no-length'
   /** The XML ends in the middle, in a body that is whole. */
   | 'cut-xml'
   /** One byte of the body is another one. */
@@ -62,6 +64,10 @@ export function sendAnswer(
     case 'cut-body':
       response.writeHead(status, { ...headers, 'content-length': body.length })
       response.write(body.subarray(0, body.length / 2), () => response.destroy())
+      return
+    case 'no-length':
+      response.writeHead(status, headers)
+      response.write(body.subarray(0, body.length / 2), () => response.end(body.subarray(body.length / 2)))
       return
     case 'cut-xml':
       return whole(body.subarray(0, body.indexOf('</Contents>') + 30))

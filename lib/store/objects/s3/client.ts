@@ -113,7 +113,8 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
     (next) => async (request) => {
       const answer = await next(request)
       const { response } = answer
-      if (hasBody(response)) response.body = Readable.from([await readWhole(response.body, limits.attemptMs)])
+      if (hasBody(response))
+        response.body = Readable.from([await readWhole(response.body, announcedBytes(response), limits.attemptMs)])
       return answer
     },
     { name: 'readWholeBody', step: 'deserialize', priority: 'low' },
@@ -148,7 +149,7 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
       if (etag === undefined || Body === undefined) throw new UnexpectedAnswerError('an object came without a tag')
       let body
       try {
-        body = await Body.transformToByteArray()
+        body = await bytesOf(Body)
       } catch (error) {
         // The bytes have arrived; only the comparison can still fail.
         throw new UnexpectedAnswerError('the bytes that came do not fit the checksum that is stored with them', {
@@ -208,7 +209,7 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
       const which = version === null ? { IfMatch: etag } : { VersionId: version }
       const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=${from}-${to}`, ...which })
       const { Body } = await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
-      const bytes = await Body?.transformToByteArray()
+      const bytes = Body === undefined ? undefined : await bytesOf(Body)
       if (bytes?.length !== to - from + 1) throw new UnexpectedAnswerError('a part of an object came in another size')
       return bytes
     },
@@ -276,22 +277,54 @@ function ignore(): void {
   // Nothing is logged.
 }
 
-function hasBody(response: unknown): response is { body: Readable } {
+type BodyAnswer = { body: Readable; readonly headers?: Readonly<Record<string, string>> }
+
+function hasBody(response: unknown): response is BodyAnswer {
   return typeof response === 'object' && response !== null && 'body' in response && response.body instanceof Readable
 }
 
-/** All bytes of a body. A body that does not end in time fails like a timed-out try, which is retried. */
-async function readWhole(body: Readable, milliseconds: number): Promise<Buffer> {
+/** Memory for a longer body is taken as it comes, whatever it announces: no piece of evidence and no part has so many bytes. */
+const MOST_ANNOUNCED_BYTES = 64 * 1024 * 1024
+
+/** How many bytes a body is said to have; 0 if that is not known, or too many to count on. */
+function announcedBytes({ headers }: BodyAnswer): number {
+  const bytes = Number(headers?.['content-length'] ?? 0)
+  return Number.isSafeInteger(bytes) && bytes > 0 && bytes <= MOST_ANNOUNCED_BYTES ? bytes : 0
+}
+
+/**
+ * All bytes of a body. A body that does not end in time fails like a timed-out try, which is retried. Each piece is copied to its place when it comes, so that
+ * it is garbage at once, and the body is in memory one time.
+ */
+async function readWhole(body: Readable, announced: number, milliseconds: number): Promise<Buffer> {
   const timer = setTimeout(() => {
     body.destroy(Object.assign(new Error('The body did not end in time'), { name: 'TimeoutError' }))
   }, milliseconds)
   try {
-    const chunks: Uint8Array[] = []
-    for await (const chunk of body as AsyncIterable<Uint8Array>) chunks.push(chunk)
-    return Buffer.concat(chunks)
+    let whole = Buffer.alloc(0)
+    let filled = 0
+    const rest: Uint8Array[] = []
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      // Not before there are bytes: an answer to HEAD announces some, and has none.
+      if (filled === 0 && rest.length === 0) whole = Buffer.allocUnsafeSlow(announced)
+      if (rest.length === 0 && filled + chunk.length <= whole.length) {
+        whole.set(chunk, filled)
+        filled += chunk.length
+      } else rest.push(chunk)
+    }
+    return filled === whole.length && rest.length === 0 ? whole : Buffer.concat([whole.subarray(0, filled), ...rest])
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** The bytes of an answer's body, which was read whole before: the SDK would copy them. */
+async function bytesOf(body: unknown): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  const [first] = chunks
+  const { buffer, byteOffset, length } = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
+  return new Uint8Array(buffer, byteOffset, length)
 }
 
 /** Runs a request and ends it with {@link DeadlineError} at its deadline, even if it ignores the signal. */

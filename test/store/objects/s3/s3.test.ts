@@ -278,6 +278,22 @@ test('a body that is cut, or does not end, is asked for again', async () => {
   }
 })
 
+test('bodies of any length are read whole, announced or not', async () => {
+  const { objects, derived } = freshStore()
+  for (const bytes of [0, 1, 65_536, 5_000_000]) {
+    const body = Buffer.alloc(bytes, numberedBody(bytes))
+    server.meddle(derived, 'other/state/c', body)
+    for (const how of [undefined, 'no-length'] as const) {
+      server.misbehave(() => how)
+      assert.equal(Buffer.compare((await objects.get('state/c'))?.body ?? assert.fail(), body), 0, `${bytes} ${how}`)
+      server.misbehave(({ headers }) => (headers.range === undefined ? undefined : how))
+      const pieces: Uint8Array[] = []
+      for await (const piece of (await objects.large?.open('state/c'))?.read() ?? []) pieces.push(piece)
+      assert.equal(Buffer.compare(Buffer.concat(pieces), body), 0, `${bytes} ${how} in pieces`)
+    }
+  }
+})
+
 test('a server that never answers is given up, at a try and at a request', async () => {
   const { address } = freshStore()
   const tries = openStore(address, { limits: { attempts: 2, attemptMs: 100, deadlineMs: 20_000 } })
