@@ -15,6 +15,7 @@ import { parseAddress, retainUntil } from '../../lib/store/objects/s3/address.ts
 import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
 import { covers } from '../support/aws/iam-policy.ts'
 import { downloadsPrefix, linksKey, recipientsKey } from '../../lib/store/delivery-keys.ts'
+import { packsPrefix } from '../../lib/store/report-keys.ts'
 
 const template = await packagedTemplate()
 const all = resolved(template)
@@ -129,14 +130,24 @@ test('nothing that is locked is to expire before its lock ends, and the log neve
   }
 })
 
-test('a link is removed once it was over for two months, and nothing else of what is derived', () => {
-  const { DerivedBucket = assert.fail() } = resolved(template)
-  const rules = DerivedBucket.Properties['LifecycleConfiguration'].Rules as Resource['Properties'][]
-  const expiring = rules.filter((rule) => rule['ExpirationInDays'] !== undefined)
-  assert.deepEqual(
-    expiring.map((rule) => [rule['Prefix'], rule['Status'], rule['ExpirationInDays']]),
-    [[downloadsPrefix, 'Enabled', DOWNLOAD_SECONDS / 86_400 + 60]],
-  )
+test('a link is removed once it was over for two months, a pack after days of choice, and nothing else of what is derived', () => {
+  for (const [given, packDays] of [
+    [{}, '30'],
+    [{ PackDays: '400' }, '400'],
+  ] as const) {
+    const { DerivedBucket = assert.fail() } = resolved(template, given)
+    const rules = DerivedBucket.Properties['LifecycleConfiguration'].Rules as Resource['Properties'][]
+    const expiring = rules.filter((rule) => rule['ExpirationInDays'] !== undefined)
+    assert.deepEqual(
+      expiring.map((rule) => [rule['Prefix'], rule['Status'], rule['ExpirationInDays']]),
+      [
+        [downloadsPrefix, 'Enabled', DOWNLOAD_SECONDS / 86_400 + 60],
+        [packsPrefix, 'Enabled', packDays],
+      ],
+    )
+    // A removed pack costs until its version is gone.
+    assert.deepEqual(expiring[1]?.['NoncurrentVersionExpiration'], { NoncurrentDays: 1 })
+  }
 })
 
 /** The lock that the template asks for by default, when it begins. */

@@ -63,7 +63,10 @@ function viewOf(
   switch (state.status) {
     case 'none':
       if (canMake)
-        return { ...nothing, lines: ['Nobody asked for it yet. It is made once, and kept beside the report.'] }
+        return {
+          ...nothing,
+          lines: ['There is none now. It is made when somebody asks for it, and kept beside the report.'],
+        }
       if (!makesPacks) return { ...nothing, ...byHand, lines: ['It is not made yet, and this server only shows.'] }
       return {
         ...nothing,

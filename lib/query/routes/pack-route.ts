@@ -131,7 +131,7 @@ function absentPack(id: string, state: Exclude<PackState, { status: 'made' }>, i
     case 'none':
       return new ProblemError(
         'not-found',
-        `Cannot give the pack of this report: nobody asked for it yet, ${isMadeHere ? `POST to /v1/reports/${id}/pack makes it` : byCommand(id)}`,
+        `Cannot give the pack of this report: there is none now, ${isMadeHere ? `POST to /v1/reports/${id}/pack makes it` : byCommand(id)}`,
       )
     case 'asked':
       return new ProblemError(

@@ -41,7 +41,7 @@ test('who asks for a pack gets it made once, is told how it stands, and download
   const before = await problem(await ask(PATH))
   assert.deepEqual(
     [before.type, before.detail],
-    ['not-found', `Cannot give the pack of this report: nobody asked for it yet, POST to ${PATH} makes it`],
+    ['not-found', `Cannot give the pack of this report: there is none now, POST to ${PATH} makes it`],
   )
   const asked = await ask(PATH, { method: 'POST' })
   assert.deepEqual(
