@@ -38,25 +38,36 @@ function openTimestamping() {
 
 export const handler = onSchedule(async (now, { objects }, leftMs) => {
   const { leaves, size, errors } = await seal({ now }, { objects, signer: await signer(), last })
-  const stamps = await getTimestamps(objects, () => leftMs() < MIN_MS)
+  const { overdue, ...stamps } = await getTimestamps(objects, () => leftMs() < MIN_MS)
   const sealed = Object.values(leaves).reduce((sum, count) => sum + count, 0)
   return {
     logFields: { leaves, size, errors, ...stamps },
-    counts: { Seals: 1, SealedLeaves: sealed, SealedGaps: leaves.gap ?? 0, SealProblems: errors.length },
+    counts: {
+      Seals: 1,
+      SealedLeaves: sealed,
+      SealedGaps: leaves.gap ?? 0,
+      SealProblems: errors.length,
+      TimestampsOverdue: overdue,
+    },
   }
 })
 
-/** What became of time stamps, as fields of the log line. Nothing that fails there is a failure of sealing. */
-async function getTimestamps(objects: Objects, isOver: () => boolean): Promise<Readonly<Record<string, unknown>>> {
-  if (timestamping === null) return {}
+/** What became of time stamps, as fields of the log line, and how many are overdue. Nothing that fails there is a failure of sealing. */
+async function getTimestamps(
+  objects: Objects,
+  isOver: () => boolean,
+): Promise<Readonly<Record<string, unknown>> & { readonly overdue: number }> {
+  if (timestamping === null) return { overdue: 0 }
   try {
-    const { stamped, missing, problems } = await timestamping({}, { objects, now: () => new Date(), isOver })
+    const { stamped, missing, overdue, problems } = await timestamping({}, { objects, now: () => new Date(), isOver })
     return {
       stamped: stamped.map(({ size, time }) => ({ size, time })),
       withoutTimestamp: missing,
       timestampProblems: problems,
+      overdue,
     }
   } catch (error) {
-    return { timestampProblems: [errorLine(error)] }
+    // Nobody knows how many have none: the next run says.
+    return { timestampProblems: [errorLine(error)], overdue: 1 }
   }
 }

@@ -62,8 +62,8 @@ const PRICES = {
 const HOURS = 730
 const KEPT_MONTHS = 13
 /** As functions/ and infra/resources/alarms.yml have them. */
-export const METRICS = 25
-export const ALARMS = 39
+export const METRICS = 26
+export const ALARMS = 40
 /** Lambda asks an empty queue all the time: five pollers, twenty seconds each. */
 const QUEUES = 3
 const EMPTY_RECEIVES = (QUEUES * 5 * HOURS * 3600) / 20

@@ -38,6 +38,8 @@ export type Stamped = {
   readonly stamped: readonly (Timestamp & { readonly size: number })[]
   /** Heads that have none yet. */
   readonly missing: number
+  /** Heads of those for which the authority was asked in vain for more than seven hours, those that are given up among them. */
+  readonly overdue: number
   /** Lines about heads that could not be stamped: one when that is first so, and one when nobody asks any more. */
   readonly problems: readonly string[]
 }
@@ -113,7 +115,8 @@ export async function stampHeads(
     }
   }
   await writeState(failed, before, objects)
-  return { stamped, missing: missing.length - stamped.length, problems }
+  const overdue = Object.values(failed).filter(({ tries }) => tries > PAUSE_SECONDS.length).length
+  return { stamped, missing: missing.length - stamped.length, overdue, problems }
 }
 
 /** The sizes of the kept heads without a time stamp, largest first. */

@@ -65,7 +65,7 @@ test('each kept head gets one time stamp, which is stored beside it once and for
   }
   assert.notDeepEqual(server.asked[0]?.nonce, server.asked[1]?.nonce)
   const before = new Map(held)
-  assert.deepEqual(await stamp(), { stamped: [], missing: 0, problems: [] })
+  assert.deepEqual(await stamp(), { stamped: [], missing: 0, overdue: 0, problems: [] })
   assert.equal(server.asked.length, 2)
   // Sealing goes on beside them, and they are no leaves.
   held.set('reports/20261130T000000Z-9999999999999999.json', Buffer.from('new'))
@@ -102,12 +102,14 @@ test('a dead authority is told of once, asked again later and later, and given u
   assert.deepEqual(first, {
     stamped: [],
     missing: 6,
+    overdue: 0,
     problems: [
       `Cannot get a time stamp of "${headKey(6)}" and of 5 more heads from "${host}": it answered HTTP 503; it is asked again later`,
     ],
   })
   const times: number[] = [0]
   const problems: string[] = []
+  const overdue: [minutes: number, heads: number][] = []
   for (let day = 0; day < 40; day++)
     for (const minutes of Array.from(
       { length: day === 0 ? 288 : 24 },
@@ -115,18 +117,23 @@ test('a dead authority is told of once, asked again later and later, and given u
     )) {
       clock.minutes = minutes
       const before = server.asked.length
-      problems.push(...(await stamp()).problems)
+      const told = await stamp()
+      problems.push(...told.problems)
+      if (told.overdue !== (overdue.at(-1)?.[1] ?? 0)) overdue.push([minutes, told.overdue])
       if (server.asked.length > before) times.push(minutes)
     }
   assert.deepEqual(times.slice(0, 6), [0, 5, 25, 105, 425, 1920])
   assert.equal(times.length, 20)
+  // Once the short pauses are over, and for as long as they have none: also when nobody asks any more.
+  assert.deepEqual(overdue, [[425, 6]])
   assert.equal(problems.length, 1)
   assert.match(problems[0] ?? '', /was asked 20 times and is not asked again, unless by "ciphertrail seal --all"$/)
   server.behave = behave
   assert.deepEqual((await stamp()).stamped, [])
   // Four at a time.
   assert.equal((await stamp(true)).stamped.length, 4)
-  assert.deepEqual((await stamp(true)).missing, 0)
+  const { missing, overdue: left } = await stamp(true)
+  assert.deepEqual([missing, left], [0, 0])
   assert.equal([...held.keys()].filter((key) => key.endsWith('.tsr')).length, 6)
   assert.match(Buffer.from(held.get(timestampingKey) ?? '').toString(), /"heads":\{\}/)
 })
