@@ -1,31 +1,19 @@
-/** The PDF judged by veraPDF, which comes from Maven Central and is kept in the machine's folder for temporary files. */
+/** The PDF judged by veraPDF, which comes from Maven Central. */
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { documentsOf } from '../../lib/report/documents.ts'
 import type { ReportInput } from '../../lib/report/report-input.ts'
 import { goldenPath } from '../support/golden.ts'
 import { completed, judged, storyOfAWeek } from '../support/stored/report-input.ts'
 import type { WrittenInput } from '../support/stored/report-input.ts'
 
-const VERSION = '1.28.2'
-const kept = join(tmpdir(), 'ciphertrail-verapdf')
-const jar = join(kept, `greenfield-apps-${VERSION}.jar`)
+const jar = process.env['CIPHERTRAIL_VERAPDF']
+if (jar === undefined) throw new Error('Cannot run veraPDF: CIPHERTRAIL_VERAPDF is not set, run test/system/run')
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-pdf-'))
-
-before(() => {
-  if (existsSync(jar)) return
-  execFileSync('mvn', [
-    '--batch-mode',
-    '--quiet',
-    'dependency:copy',
-    `-Dartifact=org.verapdf.apps:greenfield-apps:${VERSION}`,
-    `-DoutputDirectory=${kept}`,
-  ])
-})
 
 after(() => {
   rmSync(folder, { recursive: true })

@@ -103,4 +103,7 @@ function build(file: string, what: string): void {
 }
 
 // Once before the tests, so that two of them do not build the same.
-if (import.meta.main) buildPrograms((line) => console.log(`Kubernetes for the tests: ${line}`))
+if (import.meta.main) {
+  buildPrograms((line) => console.log(`Kubernetes for the tests: ${line}`))
+  buildTool('page')
+}
