@@ -11,8 +11,9 @@ import { parseJson } from '../text/parse-json.ts'
 import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { decodeMonth } from './tables/timeline-table.ts'
-import { foldWindows, hotMonths } from './timeline.ts'
-import { emptyTimeline, timelineSchema } from './fold-state.ts'
+import { foldWindows } from './timeline.ts'
+import { emptyTimeline, foldedCount, timelineSchema } from './fold-state.ts'
+import { namedHotMonths, readRecentFold } from './recent/recent-object.ts'
 import type { ExpectedWindow, Timeline } from './fold-state.ts'
 
 const stateSchema = z.object({
@@ -132,15 +133,9 @@ export async function readState(clusterId: string, objects: Objects): Promise<St
 }
 
 /**
- * Returns how many of the state's windows are folded into its months: the first ones, up to the watermark. Archived windows are folded, too, but not counted.
- */
-export function foldedCount({ windows, timeline: { watermark } }: Pick<ClusterState, 'windows' | 'timeline'>): number {
-  return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
-}
-
-/**
- * Reads the history of a cluster; undefined if nothing was derived yet. Windows that are not in a month yet are folded in memory. If a month's hash differs
- * from the state's, because a run is writing it or crashed, everything is folded. Throws {@link DamagedError} if the window results for that are damaged.
+ * Reads the history of a cluster; undefined if nothing was derived yet. What the windows come to that are not in a month yet is in an object of its own; those
+ * that it does not cover are folded in memory. If a month's hash differs from the state's, because a run is writing it or crashed, everything is folded. Throws
+ * {@link DamagedError} if the window results for that are damaged.
  *
  * @param isWanted whether to read a month (`2026-11`); by default all. The latest month is always read.
  */
@@ -175,11 +170,18 @@ async function foldedFurther(
   isWanted: (month: string) => boolean,
   objects: Objects,
 ): Promise<Timeline> {
-  const hot = new Set(hotMonths({ ...state.timeline, months: state.months }))
-  const months = await readMonths(state, (month) => hot.has(month) || isWanted(month), objects)
-  let timeline = months === undefined ? emptyTimeline(state.cluster) : { ...state.timeline, months }
-  const from = months === undefined ? 0 : foldedCount(state)
-  const { windows } = months === undefined ? await readUnarchived(state, objects) : state
+  const hot = new Set(namedHotMonths(state).map(({ month }) => month))
+  const recent = await readRecentFold(state, objects)
+  const isNeeded = (month: string): boolean => (hot.has(month) ? recent === undefined : isWanted(month))
+  const months = await readMonths(state, isNeeded, objects)
+  let timeline = emptyTimeline(state.cluster)
+  let from = 0
+  let { windows } = state
+  if (months === undefined) windows = (await readUnarchived(state, objects)).windows
+  else {
+    timeline = { ...(recent?.known ?? state.timeline), months: [...months, ...((await recent?.months()) ?? [])] }
+    from = foldedCount(state) + (recent?.count ?? 0)
+  }
   for (let index = from; index < windows.length; index += RECENT_CHUNK) {
     timeline = foldWindows(timeline, await readExpected(state, windows.slice(index, index + RECENT_CHUNK), objects))
   }

@@ -18,6 +18,7 @@ import { DamagedError } from '../store/objects/derived-object.ts'
 import { readState } from './cluster-state.ts'
 import type { ClusterState, StoredState } from './cluster-state.ts'
 import { archiveLayout, stateWriter, writeLayout } from './write-derived.ts'
+import { writeRecent } from './recent/write-recent.ts'
 import { removeOrphans, keysUnder } from './remove-orphans.ts'
 
 /** Dependencies for deriving the history of a cluster. */
@@ -258,6 +259,7 @@ async function deriveOnce(
     named: stored.state?.archive?.days ?? [],
   })
   await writeLayout(layout, current, { objects, bodies: found.bodies })
+  await writeRecent(layout.state, isRebuild, { objects, bodies: found.bodies })
   return { windows: made, errors: [...errors, ...overlapping] }
 }
 

@@ -85,3 +85,16 @@ export const timelineSchema = z.object({
 export function emptyTimeline(cluster: string): Timeline {
   return { cluster, watermark: null, paths: [], episodes: [], ends: {}, months: [] }
 }
+
+/**
+ * Returns how many of a state's windows are folded into its months: the first ones, up to the watermark. Archived windows are folded, too, but not counted.
+ */
+export function foldedCount({
+  windows,
+  timeline: { watermark },
+}: {
+  readonly windows: readonly Window[]
+  readonly timeline: Pick<Timeline, 'watermark'>
+}): number {
+  return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
+}

@@ -3,11 +3,11 @@ import type { TimelineMonth } from '../model/history.ts'
 import { ArchiveNeededError, type FoldedWindow } from './archive.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { sha256Of } from '../store/objects/derived-object.ts'
-import { CHUNK, foldedCount, readExpected, readMonth } from './cluster-state.ts'
+import { CHUNK, readExpected, readMonth } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { decodeMonth, encodeMonth } from './tables/timeline-table.ts'
 import { foldWindows, hotMonths } from './timeline.ts'
-import { emptyTimeline } from './fold-state.ts'
+import { emptyTimeline, foldedCount } from './fold-state.ts'
 import type { Timeline } from './fold-state.ts'
 
 /**

@@ -9,6 +9,7 @@ import {
   parseCoverageKey,
   parseTimelineKey,
   parseArchiveKey,
+  recentKey,
   stateKey,
 } from '../store/keys.ts'
 import type { Window } from '../model/time.ts'
@@ -43,7 +44,9 @@ export async function removeOrphans(clusterId: string, days: readonly string[], 
   }
   const named = new Set(state?.archive?.days.map(({ day }) => day))
   for (const key of days) if (!named.has(parseArchiveKey(key)?.day ?? '')) await objects.remove(key)
-  if (windows.length === 0) await objects.remove(stateKey(clusterId))
+  if (windows.length > 0) return
+  await objects.remove(recentKey(clusterId))
+  await objects.remove(stateKey(clusterId))
 }
 
 /** Returns all keys with a prefix, in text order. */

@@ -10,6 +10,7 @@ import type { Window } from '../model/time.ts'
  *     state/shop.json                                                  a summary of a cluster's evidence
  *     state/_archive/shop/2026-11-24.json                              an old day of that; no cluster has this name
  *     state/_asked/shop.json                                           windows that were queried again; no cluster has this name
+ *     state/_recent/shop.json.gz                                       what the windows after the months come to; no cluster has this name
  *     state/_set-aside/shop.json                                       evidence that killed the process which read it; no cluster has this name
  *     timeline/cluster=shop/month=2026-11/intervals.parquet            a month of a cluster
  *     coverage/cluster=shop/month=2026-11/windows.parquet              what was expected in it, and what was observed
@@ -117,6 +118,7 @@ const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
 const DAY = /^\d{4}-\d\d-\d\d$/
 const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
 const ASKED_KEY = /^state\/_asked\/([^/]+)\.json$/
+const RECENT_KEY = /^state\/_recent\/([^/]+)\.json\.gz$/
 const SET_ASIDE_KEY = /^state\/_set-aside\/([^/]+)\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\/intervals\.parquet$/
 const NOT_ENCRYPTED_KEY = /^not-encrypted\/month=([^/]+)\/paths\.parquet$/
@@ -212,6 +214,17 @@ export function requeriedKey(cluster: string): string {
 /** The cluster in a key of that kind; undefined for any other text. */
 export function parseRequeriedKey(key: string): string | undefined {
   const [, cluster = ''] = ASKED_KEY.exec(key) ?? []
+  return isClusterId(cluster) ? cluster : undefined
+}
+
+/** The key of what the windows of a cluster come to that are in no month yet. */
+export function recentKey(cluster: string): string {
+  return `${statePrefix}_recent/${checkedCluster(cluster)}.json.gz`
+}
+
+/** The cluster in a key of that kind; undefined for any other text. */
+export function parseRecentKey(key: string): string | undefined {
+  const [, cluster = ''] = RECENT_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
 }
 

@@ -18,6 +18,7 @@ import {
   coverageKey,
   evidenceKey,
   parseEvidenceKey,
+  recentKey,
   stateKey,
   timelineKey,
   windowKey,
@@ -204,6 +205,7 @@ test('compactCluster() keeps a result for each window, the months and the state,
     Object.keys(derived).toSorted(),
     [
       archiveKey('demo', '2026-11-30'),
+      recentKey('demo'),
       stateKey('demo'),
       coverageKey('demo', '2026-11'),
       coverageKey('demo', '2026-12'),
@@ -791,7 +793,7 @@ test('deriveCluster() folds a long history in steps to what folding it at once g
   assert.deepEqual((await readHistory('demo', objects))?.months, foldWindows(emptyTimeline('demo'), expected).months)
 })
 
-test('readHistory() of some months reads no other but the latest, and gives them as the whole history has them', async () => {
+test('readHistory() of some months reads no other but the latest, which comes with the windows after it, and gives them as the whole history has them', async () => {
   const objects = memoryObjects()
   const indexes = Array.from({ length: 800 }, (_, index) => index)
   await put(
@@ -813,6 +815,10 @@ test('readHistory() of some months reads no other but the latest, and gives them
     },
   }
   const some = await readHistory('demo', counting, (month) => month === '2026-11')
+  assert.deepEqual(reads, [timelineKey('demo', '2026-11')])
+  reads.length = 0
+  await objects.remove(recentKey('demo'))
+  assert.deepEqual(await readHistory('demo', counting, (month) => month === '2026-11'), some)
   assert.deepEqual(reads, [timelineKey('demo', '2026-11'), timelineKey('demo', '2027-01')])
   assert.deepEqual(some, { ...whole, months: whole?.months.filter(({ month }) => month !== '2026-12') })
 })
@@ -945,7 +951,7 @@ test('readRecent() says without a month what the whole history says, whatever it
   assert.ok(remembered > 10, `${remembered} looks went on from what was remembered`)
 })
 
-test('readRecent() reads the state, and each result once', async () => {
+test('readRecent() reads the state, what the windows after the months come to, and each result of a later one once', async () => {
   const objects = memoryObjects()
   const reads: string[] = []
   const counting: Objects = {
@@ -959,14 +965,21 @@ test('readRecent() reads the state, and each result once', async () => {
   const look = async (): Promise<readonly string[]> => {
     reads.length = 0
     await readRecent('demo', counting, memory)
-    return reads.map((key) => key.split('/')[0] ?? '')
+    return reads.map((key) => key.replace(/^(state\/_recent|[^/]+)\/.*$/, '$1'))
   }
   await put(
     objects,
     Array.from({ length: 50 }, (_, index) => simple(index, 'plaintext')),
   )
   await compactCluster(cluster, deps(objects))
-  assert.deepEqual(await look(), ['state', 'windows', 'windows'], 'the others are in months')
+  const stored = (await objects.get(recentKey('demo'))) ?? assert.fail()
+  await objects.remove(recentKey('demo'))
+  const none = ['state', 'state/_recent', 'windows', 'windows']
+  assert.deepEqual(await look(), none, 'the others are in months')
+  assert.deepEqual(await look(), ['state'])
+  await objects.putIf(recentKey('demo'), stored.body, null)
+  memory.clear()
+  assert.deepEqual(await look(), ['state', 'state/_recent'])
   assert.deepEqual(await look(), ['state'])
   await put(objects, [simple(50, 'mtls')])
   await deriveCluster(cluster, deps(objects))

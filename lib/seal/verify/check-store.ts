@@ -6,6 +6,7 @@ import {
   type RecordKind,
   parseArchiveKey,
   parseRequeriedKey,
+  parseRecentKey,
   parseChangeKey,
   parseEvidenceKey,
   parseCoverageKey,
@@ -326,9 +327,10 @@ function isRewritten(key: string, isKnown: (cluster: string | undefined) => bool
   const cluster =
     (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseCoverageKey(key) ?? parseArchiveKey(key))?.cluster ??
     parseRequeriedKey(key) ??
+    parseRecentKey(key) ??
     parseSetAsideKey(key) ??
     /^state\/([^/]+)\.json$/.exec(key)?.[1]
-  const isBesideStates = [parseArchiveKey, parseRequeriedKey, parseSetAsideKey].some(
+  const isBesideStates = [parseArchiveKey, parseRequeriedKey, parseRecentKey, parseSetAsideKey].some(
     (parse) => parse(key) !== undefined,
   )
   return isKnown(cluster) && (!key.startsWith('state/') || isBesideStates || key === stateKey(cluster ?? ''))

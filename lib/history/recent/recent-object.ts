@@ -1,0 +1,254 @@
+/**
+ * The object with what the windows come to that are in no month yet, folded onto the months that may still change: readers need neither these months nor the
+ * results of the windows. It names what it was made from and has a digest of its own. What it does not cover is read from the results, so it can only save
+ * reading: a missing, damaged or outdated object hides nothing.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { gunzipSync } from 'node:zlib'
+import { gzipSync } from 'fflate'
+import { DERIVATION } from '../../model/window.ts'
+import type { Episode, TimelineMonth } from '../../model/history.ts'
+import { compareText } from '../../text/order.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { encodeDerived, sha256Of } from '../../store/objects/derived-object.ts'
+import type { FoldedWindow } from '../archive.ts'
+import { recentKey } from '../../store/keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { type EndIdentity, type KnownPath, foldedCount } from '../fold-state.ts'
+import { decodeMonth, encodeMonth } from '../tables/timeline-table.ts'
+import { hotMonths } from '../timeline.ts'
+import type { NamespaceSight, NamespaceStatuses } from '../namespaces.ts'
+import type { KnownTimeline, RecentFacts } from './recent-facts.ts'
+
+/** The parts of a cluster's state onto which windows are folded. */
+export type FoldBase = {
+  readonly cluster: string
+  readonly timeline: KnownTimeline
+  readonly months: readonly { readonly month: string; readonly sha256: string }[]
+  readonly windows: readonly FoldedWindow[]
+}
+
+/** What some of the windows come to that are in no month yet: the first ones. */
+export type RecentFold = {
+  /** How many these are. */
+  readonly count: number
+  readonly known: KnownTimeline
+  readonly facts: RecentFacts
+  /** The months that the windows may have changed, and later ones, oldest first, as {@link hotMonths} of the state names them. */
+  readonly months: () => Promise<readonly TimelineMonth[]>
+}
+
+/**
+ * How many of the last windows the earlier of two folds leaves out. A window is asked again two windows later, after that one was derived, and may be replaced
+ * then: the fold before it is where to go on from.
+ */
+export const LEFT_OUT = 3
+
+/** Beyond this, an object is not read. */
+const MAX_BYTES = 256_000_000
+
+/** A fold as it is stored: of paths, episodes and ends only those that are not in the state as they are. */
+type StoredFold = {
+  readonly count: number
+  /** Digest of the windows. */
+  readonly windows: string
+  readonly watermark: string | null
+  readonly paths: readonly KnownPath[]
+  readonly episodes: readonly Episode[]
+  readonly ends: Readonly<Record<string, EndIdentity>>
+  /** In Base64. */
+  readonly months: readonly string[]
+  readonly facts: StoredFacts
+}
+
+/** The entries of a map, by key. */
+type Entries<M> = M extends ReadonlyMap<string, infer T> ? readonly (readonly [string, T])[] : never
+
+type StoredFacts = Pick<RecentFacts, 'windows' | 'labelled' | 'last'> & {
+  readonly seen: Entries<RecentFacts['seen']>
+  readonly unlisted: readonly string[]
+  readonly namespaces: {
+    readonly before: Entries<NamespaceStatuses>
+    readonly last: readonly (Omit<NamespaceSight, 'seconds'> & { readonly seconds: Entries<NamespaceSight['seconds']> })[]
+  }
+}
+
+type StoredRecent = {
+  readonly format: 'ciphertrail/recent/1'
+  readonly derivation: number
+  readonly cluster: string
+  /** Digest of what the windows are folded onto. */
+  readonly base: string
+  /** The shortest first. */
+  readonly folds: readonly StoredFold[]
+}
+
+/** Returns the windows of a state that are in no month yet. */
+export function windowsAfterMonths(state: FoldBase): readonly FoldedWindow[] {
+  return state.windows.slice(foldedCount(state))
+}
+
+/** Returns how many windows each fold of a state's object has, the shortest first. */
+export function countsOf(state: FoldBase): readonly number[] {
+  const count = windowsAfterMonths(state).length
+  return [count - LEFT_OUT, count].filter((one) => one > 0)
+}
+
+/** Returns the names of the months that windows are folded onto. */
+export function namedHotMonths({ timeline, months }: FoldBase): FoldBase['months'] {
+  const hot = new Set(hotMonths({ ...timeline, months }))
+  return months.filter(({ month }) => hot.has(month))
+}
+
+/** Digest of what the windows of a state are folded onto: equal if the months that may still change are, and all that is known of paths and episodes. */
+export function baseDigest(state: FoldBase): string {
+  return sha256Of(encodeDerived([DERIVATION, state.timeline, namedHotMonths(state)]))
+}
+
+function windowsDigest(windows: readonly FoldedWindow[]): string {
+  return sha256Of(Buffer.from(JSON.stringify(windows.map(({ start, end, sha256 }) => [start, end, sha256]))))
+}
+
+/** Encodes the object of a state. The same state gives the same bytes, however its windows were folded. */
+export async function encodeRecent(state: FoldBase, folds: readonly RecentFold[]): Promise<Buffer> {
+  const windows = windowsAfterMonths(state)
+  const stored: StoredFold[] = []
+  for (const { count, known, facts, months } of folds)
+    stored.push({
+      count,
+      windows: windowsDigest(windows.slice(0, count)),
+      watermark: known.watermark,
+      paths: changedOf(state.timeline.paths, known.paths, ({ pathId }) => pathId),
+      episodes: changedOf(state.timeline.episodes, known.episodes, ({ id }) => id),
+      ends: changedEndsOf(state.timeline.ends, known.ends),
+      months: (await months()).map((month) => encodeMonth(month).toString('base64')),
+      facts: storedFacts(facts),
+    })
+  const content: StoredRecent = {
+    format: 'ciphertrail/recent/1',
+    derivation: DERIVATION,
+    cluster: state.cluster,
+    base: baseDigest(state),
+    folds: stored,
+  }
+  const text = encodeDerived(content)
+  return Buffer.from(gzipSync(Buffer.concat([Buffer.from(`${sha256Of(text)}\n`), text]), { level: 6, mtime: 0 }))
+}
+
+/**
+ * Reads the fold of as many windows of a state as there is one of; undefined if nothing usable is stored. One request, and none if all windows are in months.
+ */
+export async function readRecentFold(state: FoldBase, objects: Objects): Promise<RecentFold | undefined> {
+  if (windowsAfterMonths(state).length === 0) return undefined
+  const stored = await objects.get(recentKey(state.cluster))
+  return stored === undefined ? undefined : openRecent(stored.body, state).folds.at(-1)
+}
+
+/** Whether bytes are a whole object, of whatever state. Also true for a later version's. */
+export function isWholeRecent(body: Uint8Array): boolean {
+  return textOf(body) !== undefined
+}
+
+/** What an object has for a state. */
+type OpenedRecent = {
+  /** Those that go on from the state and fold only windows that it names, the shortest first. */
+  readonly folds: readonly RecentFold[]
+  /** Whether these are all. If not, the object is of another state, damaged, or another version's. */
+  readonly areAll: boolean
+}
+
+/** Opens an object. Bytes of whatever kind give no fold but one that was made from this state's windows. */
+export function openRecent(body: Uint8Array, state: FoldBase): OpenedRecent {
+  const text = textOf(body)
+  const content = text === undefined ? undefined : (parseJson(text) as StoredRecent)
+  // The digest proves that ciphertrail wrote this, so it needs no schema check.
+  const isOurs = content?.format === 'ciphertrail/recent/1' && content.cluster === state.cluster
+  if (!isOurs || content.base !== baseDigest(state)) return { folds: [], areAll: false }
+  const windows = windowsAfterMonths(state)
+  const own = content.folds.filter(
+    (fold) => fold.count <= windows.length && fold.windows === windowsDigest(windows.slice(0, fold.count)),
+  )
+  return { folds: own.map((fold) => foldOf(fold, state)), areAll: own.length === content.folds.length }
+}
+
+/** The text after its digest; undefined for damaged bytes. */
+function textOf(body: Uint8Array): Buffer | undefined {
+  if (body.length > MAX_BYTES) return undefined
+  let lines: Buffer
+  try {
+    lines = gunzipSync(body, { maxOutputLength: MAX_BYTES })
+  } catch {
+    return undefined
+  }
+  const end = lines.indexOf('\n')
+  const text = lines.subarray(end + 1)
+  return lines.subarray(0, end).toString('latin1') === sha256Of(text) ? text : undefined
+}
+
+function foldOf({ count, watermark, paths, episodes, ends, months, facts }: StoredFold, state: FoldBase): RecentFold {
+  const { timeline } = state
+  return {
+    count,
+    known: {
+      cluster: state.cluster,
+      watermark,
+      paths: unitedBy(timeline.paths, paths, ({ pathId }) => pathId),
+      episodes: unitedBy(timeline.episodes, episodes, ({ id }) => id),
+      ends: Object.fromEntries(
+        Object.entries({ ...timeline.ends, ...ends }).toSorted(([a], [b]) => compareText(a, b)),
+      ),
+    },
+    facts: factsOf(facts),
+    async months() {
+      const read: TimelineMonth[] = []
+      for (const month of months) read.push(await decodeMonth(Buffer.from(month, 'base64')))
+      return read
+    },
+  }
+}
+
+function changedOf<T>(before: readonly T[], now: readonly T[], idOf: (one: T) => string): T[] {
+  const known = new Map(before.map((one) => [idOf(one), one]))
+  return now.filter((one) => !isDeepStrictEqual(known.get(idOf(one)), one))
+}
+
+function changedEndsOf(before: KnownTimeline['ends'], now: KnownTimeline['ends']): KnownTimeline['ends'] {
+  const known = new Map(Object.entries(before))
+  return Object.fromEntries(Object.entries(now).filter(([key, end]) => !isDeepStrictEqual(known.get(key), end)))
+}
+
+function unitedBy<T>(before: readonly T[], changed: readonly T[], idOf: (one: T) => string): T[] {
+  if (changed.length === 0) return [...before]
+  const all = new Map([...before, ...changed].map((one) => [idOf(one), one]))
+  return [...all].toSorted(([a], [b]) => compareText(a, b)).map(([, one]) => one)
+}
+
+function storedFacts({ seen, windows, unlisted, labelled, namespaces, last }: RecentFacts): StoredFacts {
+  return {
+    seen: entriesOf(seen),
+    windows,
+    unlisted: [...unlisted],
+    labelled,
+    namespaces: {
+      before: entriesOf(namespaces.before),
+      last: namespaces.last.map((sight) => ({ ...sight, seconds: entriesOf(sight.seconds) })),
+    },
+    last,
+  }
+}
+
+function factsOf({ seen, unlisted, namespaces: { before, last }, ...facts }: StoredFacts): RecentFacts {
+  return {
+    ...facts,
+    seen: new Map(seen),
+    unlisted: new Set(unlisted),
+    namespaces: {
+      before: new Map(before),
+      last: last.map((sight) => ({ ...sight, seconds: new Map(sight.seconds) })),
+    },
+  }
+}
+
+function entriesOf<T>(map: ReadonlyMap<string, T>): (readonly [string, T])[] {
+  return [...map].toSorted(([a], [b]) => compareText(a, b))
+}
