@@ -6,13 +6,14 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { parseArgs } from 'node:util'
 import { emptyTimeline } from '../lib/history/fold-state.ts'
-import { encodeState } from '../lib/history/cluster-state.ts'
+import { encodeState, readState } from '../lib/history/cluster-state.ts'
+import { writeRecent } from '../lib/history/recent/write-recent.ts'
 import { foldWindows, hotMonths } from '../lib/history/timeline.ts'
 import { encodeMonth, coverageIn, decodeMonth } from '../lib/history/tables/timeline-table.ts'
 import { readNotEncrypted, updateNotEncrypted } from '../lib/history/not-encrypted.ts'
 import { DERIVATION } from '../lib/model/window.ts'
 import type { WindowResult } from '../lib/model/window.ts'
-import { coverageKey, stateKey, timelineKey } from '../lib/store/keys.ts'
+import { coverageKey, recentKey, stateKey, timelineKey, windowKey } from '../lib/store/keys.ts'
 import { encodeDerived, sha256Of } from '../lib/store/objects/derived-object.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { parseJson } from '../lib/text/parse-json.ts'
@@ -62,7 +63,9 @@ export async function benchHistory(args: readonly string[]): Promise<void> {
   console.log(`heap at most   ${(made.heap / 1e6).toFixed(0)} MB while a cluster was made`)
   await ask(objects, days)
   const [first] = ids
-  if (first !== undefined) await readOne(first, held)
+  if (first === undefined) return
+  await readOne(first, held)
+  await addWindows(first, { days, paths }, { objects, held })
 }
 
 /** Makes what a cluster's windows come to, from their stored bytes, as `rebuild` does once they are assessed. */
@@ -151,5 +154,41 @@ async function readOne(id: string, held: ReadonlyMap<string, Uint8Array>): Promi
   const kept = process.memoryUsage().heapUsed - before
   console.log(
     `a month        ${(body.length / 1e3).toFixed(0)} kB (as JSON ${(encodeDerived(month).length / 1e3).toFixed(0)} kB), read in ${reading.toFixed(0)} ms, ${(kept / 1e6).toFixed(1)} MB in memory`,
+  )
+}
+
+/** A day of windows after the months of the first cluster: what each costs that comes, beside its result and the state. */
+async function addWindows(
+  id: string,
+  { days, paths }: { readonly days: number; readonly paths: number },
+  { objects, held }: { readonly objects: Objects; readonly held: ReadonlyMap<string, Uint8Array> },
+): Promise<void> {
+  let [gets, bytes, written] = [0, 0, 0]
+  const counting: Objects = { ...objects, get: (key) => (gets++, objects.get(key)) }
+  let { state } = await readState(id, objects)
+  if (state === undefined) return
+  let cpu = 0
+  const begun = days * 24
+  let hour = 0
+  for (const { window, result } of syntheticWindows(id, { seed: 1, from: FROM, hours: begun + 24, paths })) {
+    if (hour++ < begun) continue
+    const body = encodeDerived(result)
+    await objects.putIf(windowKey(id, window), body, null)
+    state = { ...state, windows: [...state.windows, { ...window, sha256: sha256Of(body) }] }
+    // The first ones are folded onto the months.
+    if (hour === begun + 5) {
+      cpu = 0
+      gets = 0
+      written = 0
+    }
+    const before = process.cpuUsage()
+    await writeRecent(state, false, { objects: counting, bodies: new Map() })
+    const { user, system } = process.cpuUsage(before)
+    cpu += user + system
+    written++
+    bytes = held.get(recentKey(id))?.length ?? 0
+  }
+  console.log(
+    `a window more  ${(bytes / 1e3).toFixed(0)} kB written of what came after the months, ${(cpu / 1000 / written).toFixed(0)} ms of CPU, ${(gets / written).toFixed(1)} objects read`,
   )
 }

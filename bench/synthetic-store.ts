@@ -1,6 +1,7 @@
 /** The derived objects of clusters as they might be, drawn by a seed: what `compact` leaves of a year, and the latest windows that it does not fold yet. */
 import { archiveBefore, firstKeptDay } from '../lib/history/archive.ts'
 import { type ClusterState, encodeState } from '../lib/history/cluster-state.ts'
+import { writeRecent } from '../lib/history/recent/write-recent.ts'
 import { updateNotEncrypted } from '../lib/history/not-encrypted.ts'
 import { coverageIn, encodeMonth } from '../lib/history/tables/timeline-table.ts'
 import { emptyTimeline } from '../lib/history/fold-state.ts'
@@ -125,5 +126,6 @@ async function writeCluster(
   const { state: kept, bodies } = day === undefined ? { state, bodies: [] } : archiveBefore(state, day, settings)
   for (const [name, body] of bodies) await objects.putIf(archiveKey(id, name), body, null)
   await objects.putIf(stateKey(id), encodeState(kept), null)
+  await writeRecent(kept, false, { objects, bodies: new Map() })
   return intervals
 }
