@@ -7,9 +7,9 @@ export type S3Requests = { readonly gets: number; readonly lists: number; readon
 export const COUNTED = {
   /**
    * A window: registry twice, what vouches for the cluster and whether it was changed since, the state, the attempt read back, the one before it; its
-   * attempts listed; attempt, result and state written.
+   * attempts listed; attempt, result and state written. For what the windows come to that are in no month yet: that read and written, and two results read.
    */
-  collect: { gets: 8, lists: 1, puts: 3 },
+  collect: { gets: 11, lists: 1, puts: 4 },
   /** Of the window whose time to be asked again has come: the state, what was asked, the attempt that stands; what was asked written. */
   again: { gets: 4, lists: 0, puts: 1 },
   /** A run, whatever the number of clusters; for each cluster with evidence in the last seven hours one get more. */
@@ -88,10 +88,11 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
   const days = HOURS / 24
   // Nineteen days of everybody's evidence are listed once (decision 0051).
   const compactLists = Math.ceil((clusters * 19 * 24 * 60) / minutes / 1000)
+  // Each window once, and those of the last eight hours, which stay out of the months.
   const compactRequests = {
-    gets: clusters * days * 10 + windows,
+    gets: clusters * days * (12 + (8 * 60) / minutes) + windows,
     lists: days * compactLists,
-    puts: clusters * days * 5,
+    puts: clusters * days * 6,
   }
   const requests = sum([
     times(windows, COUNTED.collect),

@@ -144,9 +144,9 @@ export async function readRecentFold(state: FoldBase, objects: Objects): Promise
   return stored === undefined ? undefined : openRecent(stored.body, state).folds.at(-1)
 }
 
-/** Whether bytes are a whole object, of whatever state. Also true for a later version's. */
-export function isWholeRecent(body: Uint8Array): boolean {
-  return textOf(body) !== undefined
+/** Whether bytes are a whole object of a cluster, of whatever state. */
+export function isRecentOf(cluster: string, body: Uint8Array): boolean {
+  return contentOf(body)?.cluster === cluster
 }
 
 /** What an object has for a state. */
@@ -159,11 +159,8 @@ type OpenedRecent = {
 
 /** Opens an object. Bytes of whatever kind give no fold but one that was made from this state's windows. */
 export function openRecent(body: Uint8Array, state: FoldBase): OpenedRecent {
-  const text = textOf(body)
-  const content = text === undefined ? undefined : (parseJson(text) as StoredRecent)
-  // The digest proves that ciphertrail wrote this, so it needs no schema check.
-  const isOurs = content?.format === 'ciphertrail/recent/1' && content.cluster === state.cluster
-  if (!isOurs || content.base !== baseDigest(state)) return { folds: [], areAll: false }
+  const content = contentOf(body)
+  if (content?.cluster !== state.cluster || content.base !== baseDigest(state)) return { folds: [], areAll: false }
   const windows = windowsAfterMonths(state)
   const own = content.folds.filter(
     (fold) => fold.count <= windows.length && fold.windows === windowsDigest(windows.slice(0, fold.count)),
@@ -171,8 +168,8 @@ export function openRecent(body: Uint8Array, state: FoldBase): OpenedRecent {
   return { folds: own.map((fold) => foldOf(fold, state)), areAll: own.length === content.folds.length }
 }
 
-/** The text after its digest; undefined for damaged bytes. */
-function textOf(body: Uint8Array): Buffer | undefined {
+/** Undefined for damaged bytes and for another version's. */
+function contentOf(body: Uint8Array): StoredRecent | undefined {
   if (body.length > MAX_BYTES) return undefined
   let lines: Buffer
   try {
@@ -182,7 +179,10 @@ function textOf(body: Uint8Array): Buffer | undefined {
   }
   const end = lines.indexOf('\n')
   const text = lines.subarray(end + 1)
-  return lines.subarray(0, end).toString('latin1') === sha256Of(text) ? text : undefined
+  if (lines.subarray(0, end).toString('latin1') !== sha256Of(text)) return undefined
+  // The digest proves that ciphertrail wrote this, so it needs no schema check.
+  const content = parseJson(text) as StoredRecent
+  return content.format === 'ciphertrail/recent/1' ? content : undefined
 }
 
 function foldOf({ count, watermark, paths, episodes, ends, months, facts }: StoredFold, state: FoldBase): RecentFold {

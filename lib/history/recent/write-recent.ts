@@ -11,7 +11,7 @@ import {
   type RecentFold,
   countsOf,
   encodeRecent,
-  isWholeRecent,
+  isRecentOf,
   namedHotMonths,
   openRecent,
   windowsAfterMonths,
@@ -136,24 +136,25 @@ function onlyFacts({ seen, windows, unlisted, labelled, namespaces, last }: Rece
 }
 
 /**
- * Whether an object is damaged, or one of its folds that readers use is not what the results come to. An outdated object is not, and neither is one of results
- * or months that cannot be read: these are found by themselves.
+ * Returns what is wrong with a cluster's object: it is not there, or it is damaged or says something else than the results. Undefined if nothing is. An object
+ * of earlier windows is as its writer left it who died then: of it, what readers use is checked. Where results or months cannot be read, that is what is wrong.
  */
-export async function isRecentChanged(clusterId: string, objects: Objects): Promise<boolean> {
+export async function recentProblem(clusterId: string, objects: Objects): Promise<'missing' | 'changed' | undefined> {
   const stored = await objects.get(recentKey(clusterId))
-  if (stored === undefined) return false
-  if (!isWholeRecent(stored.body)) return true
   const { state } = await readState(clusterId, objects)
-  if (state === undefined) return false
-  const { folds } = openRecent(stored.body, state)
+  if (stored === undefined) return state === undefined ? undefined : 'missing'
+  if (!isRecentOf(clusterId, stored.body)) return 'changed'
+  if (state === undefined) return undefined
+  const { folds, areAll } = openRecent(stored.body, state)
   try {
     const start = await foldOfMonths(state, { objects, bodies: new Map() })
-    if (start === undefined) return false
+    if (start === undefined) return undefined
     const made: RecentFold[] = []
     for (const { count } of folds) made.push(await foldTo(count, made.at(-1) ?? start, state, objects))
-    return Buffer.compare(await encodeRecent(state, folds), await encodeRecent(state, made)) !== 0
+    const told = areAll ? stored.body : await encodeRecent(state, folds)
+    return Buffer.compare(told, await encodeRecent(state, made)) === 0 ? undefined : 'changed'
   } catch (error) {
-    if (error instanceof DamagedError) return false
+    if (error instanceof DamagedError) return undefined
     throw error
   }
 }

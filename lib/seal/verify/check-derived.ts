@@ -12,7 +12,7 @@ import {
 import { type Objects, PreconditionFailedError, StoreError } from '../../store/objects/objects.ts'
 import { sha256Of } from '../../store/objects/derived-object.ts'
 import { readState } from '../../history/cluster-state.ts'
-import { isRecentChanged } from '../../history/recent/write-recent.ts'
+import { recentProblem } from '../../history/recent/write-recent.ts'
 import type { LogFinding } from './finding.ts'
 
 /** How often a cluster is derived again because of concurrent writes. */
@@ -36,9 +36,10 @@ export async function checkDerivedObjects(cluster: Cluster, deps: DeriveDeps): P
   }
 }
 
-/** A fingerprint of a cluster's derived data: every derivation replaces the state. */
-async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | undefined> {
-  return (await objects.get(stateKey(id)))?.etag
+/** A fingerprint of a cluster's derived data: every derivation replaces the state, and then what the windows after the months come to. */
+async function fingerprint({ id }: Cluster, objects: Objects): Promise<string> {
+  const [state, recent] = [await objects.get(stateKey(id)), await objects.get(recentKey(id))]
+  return `${state?.etag} ${recent?.etag}`
 }
 
 async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<LogFinding[]> {
@@ -47,7 +48,7 @@ async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<LogFindi
   const { errors } = await rebuildCluster(cluster, { ...deps, objects: overlay }, await storedExtent(cluster, objects))
   const findings: LogFinding[] = errors.map((problem) => ({ key: null, problem }))
   for (const [key, { body }] of derived) {
-    // Another run may be about to write that object: what is told from it is checked, not whether it is the latest.
+    // Another run may have died before that object: what is told from it is checked below, not whether it is the latest.
     if (body === undefined || key === recentKey(cluster.id)) continue
     findings.push({ key, problem: (await objects.get(key)) === undefined ? MISSING : CHANGED })
   }
@@ -59,7 +60,9 @@ async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<LogFindi
     windowPrefix(cluster.id),
   ])
     for await (const key of objects.list(prefix)) if (!derived.has(key)) findings.push({ key, problem: UNEXPECTED })
-  if (await isRecentChanged(cluster.id, objects)) findings.push({ key: recentKey(cluster.id), problem: CHANGED })
+  const problem = await recentProblem(cluster.id, objects)
+  if (problem !== undefined)
+    findings.push({ key: recentKey(cluster.id), problem: problem === 'missing' ? MISSING : CHANGED })
   return findings
 }
 
