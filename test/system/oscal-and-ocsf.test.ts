@@ -35,26 +35,25 @@ function run(program: string, args: readonly string[]): { readonly status: numbe
   return { status, said: `${stdout}${stderr}` }
 }
 
-/** Takes a document over into trestle's folder, as its users do, and lets it validate that. */
-function validate(model: 'assessment-results' | 'assessment-plan', name: string, text: string): string | undefined {
+/** Takes a document over into trestle's folder, as its users do. Gives what trestle says where it does not. */
+function take(name: string, text: string): string | undefined {
   const file = join(folder, `${name}.json`)
   writeFileSync(file, text)
-  for (const args of [
-    ['import', '-f', file, '-o', name],
-    ['validate', '-t', model, '-n', name],
-  ]) {
-    const { status, said } = run(trestle, args)
-    if (status !== 0) return said
-  }
-  return undefined
+  const { status, said } = run(trestle, ['import', '-f', file, '-o', name])
+  return status === 0 ? undefined : said
 }
 
 test('compliance-trestle takes over and validates the results and the plan of each report', () => {
   assert.equal(run(trestle, ['init', '--local']).status, 0)
   for (const [name, texts] of told) {
     if (!ASKED.includes(name)) continue
-    assert.equal(validate('assessment-results', name, texts['oscal.json'] ?? ''), undefined, name)
-    assert.equal(validate('assessment-plan', `${name}-plan`, texts['oscal-plan.json'] ?? ''), undefined, name)
+    assert.equal(take(name, texts['oscal.json'] ?? ''), undefined, name)
+    assert.equal(take(`${name}-plan`, texts['oscal-plan.json'] ?? ''), undefined, name)
+  }
+  for (const model of ['assessment-results', 'assessment-plan']) {
+    const { status, said } = run(trestle, ['validate', '-t', model])
+    assert.equal(status, 0, said)
+    for (const name of ASKED) assert.ok(said.includes(model === 'assessment-plan' ? `${name}-plan` : name), said)
   }
   const text = told.get('the-demo')?.['oscal.json'] ?? ''
   const [, uuid = ''] = /"inventory-items":\[\n\{"uuid":"([^"]+)"/.exec(text) ?? []
@@ -64,7 +63,9 @@ test('compliance-trestle takes over and validates the results and the plan of ea
     ['has the same UUID twice', text.replace(/(?<="risks":\[\n\{"uuid":")[^"]+/, uuid)],
   ] as const) {
     assert.notEqual(broken, text, what)
-    assert.notEqual(validate('assessment-results', what.replaceAll(' ', '-'), broken), undefined, what)
+    const name = what.replaceAll(' ', '-')
+    const isTaken = take(name, broken) === undefined
+    assert.ok(!isTaken || run(trestle, ['validate', '-t', 'assessment-results', '-n', name]).status !== 0, what)
   }
 })
 
