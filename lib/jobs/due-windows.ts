@@ -1,8 +1,7 @@
 import * as z from 'zod'
-import { againAt, LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds, windowOf } from '../time/windows.ts'
+import { againAt, LOOKBACK_SECONDS, RETENTION_SECONDS, SETTLE_SECONDS, toSeconds, windowOf } from '../time/windows.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds, Window } from '../model/time.ts'
-import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 import { MAX_ATTEMPTS } from '../store/keys.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 

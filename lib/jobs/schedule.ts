@@ -1,9 +1,8 @@
 /** The schedule of a service on one machine, as decisions on given times: it keeps no state that a restart would lose. */
-import { toSeconds } from '../time/windows.ts'
+import { RETENTION_SECONDS, toSeconds } from '../time/windows.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds } from '../model/time.ts'
 import { lastWeek } from '../time/week.ts'
-import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 
 /** How often a log grows at least, even without news: a heartbeat shows that sealing ran. */
 const SEAL_SECONDS = 60 * 60

@@ -1,6 +1,7 @@
 import { Temporal } from 'temporal-polyfill'
 import { parseTime, toSeconds } from './windows.ts'
-import { type WeekPeriod, checkedZone, weekPeriod } from './week.ts'
+import { type WeekPeriod, weekPeriod } from './week.ts'
+import { checkedZone } from './time-zone.ts'
 
 /** The accepted forms of a period, in words. */
 export const PERIOD_FORMS =

@@ -1,4 +1,5 @@
 import { Temporal } from 'temporal-polyfill'
+import { checkedZone } from './time-zone.ts'
 
 /** A period as `(from, to]`, RFC 3339 in UTC. */
 export type WeekPeriod = { readonly from: string; readonly to: string }
@@ -30,17 +31,6 @@ export function lastWeek(at: Date, timeZone: string): WeekPeriod & { readonly we
   const day = today.subtract({ weeks: 1 })
   const week = `${day.yearOfWeek}-W${String(day.weekOfYear).padStart(2, '0')}`
   return { week, ...weekPeriod(week, timeZone) }
-}
-
-/** Returns an IANA time zone unchanged. Throws a RangeError with the wanted form if it is unknown. */
-export function checkedZone(timeZone: string): string {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone
-  } catch (error) {
-    throw new RangeError(`Cannot use time zone "${timeZone}": wanted an IANA name, such as Europe/Berlin or UTC`, {
-      cause: error,
-    })
-  }
 }
 
 /**

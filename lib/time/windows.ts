@@ -3,6 +3,9 @@ import type { Seconds, Window, WindowSetting } from '../model/time.ts'
 /** How far a query reaches back beyond the window: longer than the ten minutes after which Linkerd evicts idle series. */
 export const LOOKBACK_SECONDS = 15 * 60
 
+/** How long after its end a window can be collected: Prometheus of linkerd-viz has a retention of six hours. */
+export const RETENTION_SECONDS = 6 * 60 * 60
+
 const DAY = 24 * 60 * 60
 
 /** Seconds since the epoch of RFC 3339 text. Throws a RangeError that quotes the value if it is invalid. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { RETENTION_SECONDS } from '../../lib/seal/write/seal.ts'
+import { RETENTION_SECONDS } from '../../lib/time/windows.ts'
 import { lastWeek } from '../../lib/time/week.ts'
 import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from '../../lib/jobs/schedule.ts'
 

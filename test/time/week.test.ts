@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { checkedZone, earlierPeriods, lastWeek, weekPeriod } from '../../lib/time/week.ts'
+import { earlierPeriods, lastWeek, weekPeriod } from '../../lib/time/week.ts'
+import { checkedZone } from '../../lib/time/time-zone.ts'
 
 const hours = ({ from, to }: ReturnType<typeof weekPeriod>) => (Date.parse(to) - Date.parse(from)) / 3_600_000
 

@@ -8,10 +8,8 @@ import type {
   Owner,
   Pod,
   Service,
-  Template,
 } from '../../observed/kubernetes-fields.ts'
 import { itemsOf } from '../../observed/reduce-objects.ts'
-import type { Endpoint } from '../../model/path.ts'
 import type { KubernetesList } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'
 
@@ -43,27 +41,6 @@ export type Policies = {
   readonly authorizationPolicies: readonly LinkerdResource[]
   readonly serverAuthorizations: readonly LinkerdResource[]
   readonly httpRoutes: readonly LinkerdResource[]
-}
-
-/** Returns the pod template of everything in a snapshot's lists that owns pods; undefined if the stored list does not have it. */
-export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }: KubernetesLists): {
-  readonly workload: Endpoint
-  readonly template: Template | undefined
-}[] {
-  const all = [
-    ...cronjobs.map(({ metadata, spec }) => ({ kind: 'cronjob', metadata, template: spec.jobTemplate.spec?.template })),
-    ...Object.entries({
-      daemonset: daemonsets,
-      deployment: deployments,
-      job: jobs,
-      replicaset: replicasets,
-      statefulset: statefulsets,
-    }).flatMap(([kind, objects]) => objects.map(({ metadata, spec }) => ({ kind, metadata, template: spec.template }))),
-  ]
-  return all.map(({ kind, metadata, template }) => ({
-    workload: { kind, namespace: metadata.namespace ?? '', name: metadata.name },
-    template,
-  }))
 }
 
 /** Reads stored lists. Throws ReduceError if an object does not fit its schema. */

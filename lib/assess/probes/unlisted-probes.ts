@@ -2,7 +2,7 @@ import type { Template } from '../../observed/kubernetes-fields.ts'
 import type { Attribution } from '../ends/attribution.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { labelOf } from '../counters/labels.ts'
-import { templatesOf } from '../pods/lists.ts'
+import { templatesOf } from '../pods/pod-templates.ts'
 import { type Probe, probesOf } from './probes.ts'
 
 /**

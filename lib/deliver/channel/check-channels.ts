@@ -1,9 +1,8 @@
 /** Whether the mail of a channel will have content, and reach a recipient. Pure. */
 import { matchesPattern } from '../../text/pattern.ts'
 import { addressCheck, refuseAddress } from '../../net/refused-addresses.ts'
-import { toSeconds, toTime } from '../../time/windows.ts'
+import { RETENTION_SECONDS, toSeconds, toTime } from '../../time/windows.ts'
 import { weekPeriod } from '../../time/week.ts'
-import { RETENTION_SECONDS } from '../../seal/write/seal.ts'
 import { type Channel, givesReport, reportWebhook } from './channel.ts'
 import { nextMail } from '../mail/due-times.ts'
 import type { Recipients } from './recipients.ts'

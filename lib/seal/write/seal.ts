@@ -1,4 +1,4 @@
-import { toTime } from '../../time/windows.ts'
+import { RETENTION_SECONDS, toTime } from '../../time/windows.ts'
 import { parseEvidenceKey } from '../../store/keys.ts'
 import { batchKey, vkeyKey } from '../../store/log-keys.ts'
 import { ConflictError, type ObjectDigest, type Objects, UnusableError } from '../../store/objects/objects.ts'
@@ -15,9 +15,6 @@ import { NoteError, type Signer, verifierOf } from '../tlog/note.ts'
 import { type Pending, pendingOf } from './pending.ts'
 import { readProgress, scopeFrom, writeProgress } from './progress.ts'
 import { type SealedSoFar, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
-
-/** How long after its end a window can be collected: Prometheus of linkerd-viz has a retention of six hours. */
-export const RETENTION_SECONDS = 6 * 60 * 60
 
 /** Once a window has been lost for this long, its number is not checked again each time. */
 const LATE_SECONDS = 26 * 60 * 60
