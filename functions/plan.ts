@@ -1,5 +1,5 @@
 /** Finds the due windows and mails and requests each with one message. Started every few minutes; if nothing is due, sends nothing. */
-import { SQSClient, SendMessageBatchCommand } from '@aws-sdk/client-sqs'
+import type { SQSClient } from '@aws-sdk/client-sqs'
 import { mailsDue } from '../lib/jobs/mail/due-mails.ts'
 import { plan } from '../lib/jobs/plan-collection.ts'
 import { readConfig } from '../lib/config.ts'
@@ -11,7 +11,8 @@ const MAX_AT_ONCE = 10
 const config = readConfig()
 const windowQueue = setting(config.collectQueue, 'CIPHERTRAIL_COLLECT_QUEUE')
 const mailQueue = setting(config.deliverQueue, 'CIPHERTRAIL_DELIVER_QUEUE')
-const client = new SQSClient({})
+
+let client: SQSClient | undefined
 
 /** Mails with nothing left to do. */
 const settled = new Set<string>()
@@ -47,6 +48,9 @@ async function ask(what: string, due: readonly unknown[], queue: string): Promis
 }
 
 async function send(what: string, messages: readonly unknown[], queue: string): Promise<void> {
+  // Loaded here: most runs find nothing due.
+  const { SQSClient, SendMessageBatchCommand } = await import('@aws-sdk/client-sqs')
+  client ??= new SQSClient({})
   const { Failed: failed = [] } = await client.send(
     new SendMessageBatchCommand({
       QueueUrl: queue,

@@ -1,4 +1,3 @@
-import { listedOf } from '../assess/pods/lists.ts'
 import type { KubernetesLists } from '../assess/pods/lists.ts'
 import { toSeconds } from '../time/windows.ts'
 import type { Seconds } from '../model/time.ts'
@@ -23,9 +22,11 @@ export async function listsAround(clusterId: string, time: Seconds, objects: Obj
     const { state } = await readState(clusterId, objects)
     return state === undefined ? { before: undefined, after: undefined } : readListsAround(state, time, objects)
   })
-  const read = async (found: KnownList | undefined) =>
-    found === undefined
-      ? null
-      : listedOf((await readSnapshot(found.key, objects)).kubernetes.lists, toSeconds(found.takenAt))
+  const read = async (found: KnownList | undefined) => {
+    if (found === undefined) return null
+    // The schemas of lists, with a parser of YAML, are a tenth of what `query` loads, and few questions look into a list.
+    const { listedOf } = await import('../assess/pods/lists.ts')
+    return listedOf((await readSnapshot(found.key, objects)).kubernetes.lists, toSeconds(found.takenAt))
+  }
   return { before: await read(before), after: await read(after) }
 }

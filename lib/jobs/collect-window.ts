@@ -1,29 +1,10 @@
-import { assessWindow } from '../assess/window/window.ts'
-import { collectWindow } from '../collect/snapshot.ts'
+import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 import type { Cluster } from '../model/registry.ts'
-import type { Snapshot } from '../model/snapshot.ts'
-import type { Window } from '../model/time.ts'
-import { compactCluster, deriveCluster } from '../history/derive.ts'
-import { readEvidenceSince } from '../history/archive.ts'
-import { foldLines } from '../text/fold-lines.ts'
-import { whileItChanges } from '../store/objects/derived-object.ts'
-import { listAttempts, writeAttempt } from '../store/evidence/evidence.ts'
-import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
+import { listAttempts } from '../store/evidence/evidence.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { readClusters } from '../store/registry/registry.ts'
-import { readState } from '../history/cluster-state.ts'
-import { type AnotherAnswer, type AskDeps, askAgain } from './ask-again.ts'
+import type { AttemptOutcome, CollectInput } from './attempt-windows.ts'
 import { type DueWindow, refusalOf } from './due-windows.ts'
-import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
-
-/** The collector and clock. */
-export type CollectInput = {
-  readonly collector: Snapshot['collector']
-  /** Our clock, or the replay's. */
-  readonly now: () => Date
-  /** A replay of an old window: clock skew and retention are not judged. Default false. */
-  readonly isReplay?: boolean
-}
 
 /** The store, and how to open a cluster. */
 export type CollectDueDeps = {
@@ -34,17 +15,8 @@ export type CollectDueDeps = {
 
 /** The outcome of a message that asks for an attempt. */
 export type CollectedDue =
-  | {
-      /** `stored-before`: its attempt existed already, as after a repeated message; it was only derived. */
-      readonly outcome: 'collected' | 'stored-before'
-      readonly key: string
-      /** Every source answered everything; null if the attempt was stored, and reported, before. An agent's stored attempt is reported here. */
-      readonly complete: boolean | null
-      /** Keys of attempts stored because earlier windows gave different answers when queried again. Absent: there are none. */
-      readonly again?: readonly string[]
-      /** Failures of the sources, or of the evidence that it was derived from, in a few lines. The attempt is stored anyway. */
-      readonly errors: readonly string[]
-    }
+  /** `stored-before`: its attempt existed already, as after a repeated message; it was only derived. */
+  | ({ readonly outcome: 'collected' | 'stored-before' } & AttemptOutcome)
   /** The request is invalid, and stays so when repeated: the line says why. Nothing was stored. */
   | { readonly outcome: 'refused'; readonly error: string }
 
@@ -68,168 +40,17 @@ export async function collectDue(
   if (refusal !== undefined) return { outcome: 'refused', error: refusal }
 
   const stored = await listAttempts(window, id, { objects })
+  // Most of the code collects and derives, and a refused message needs none of it.
+  const { attemptWindow, deriveStored } = await import('./attempt-windows.ts')
   const last = stored.at(-1)
-  if (last !== undefined && last.attempt >= attempt) {
-    // The process that stored it may have crashed before deriving.
-    const { errors } = await deriveCluster(cluster, { objects, assess: assessWindow, now: now() }, stored)
-    const key = evidenceKey(last)
-    const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
-    return { outcome: 'stored-before', key, complete, errors: foldLines(errors) }
-  }
+  // The process that stored it may have crashed before deriving.
+  if (last !== undefined && last.attempt >= attempt)
+    return { outcome: 'stored-before', ...(await deriveStored(cluster, stored, last, now(), objects)) }
   const access = await open(cluster)
   try {
-    const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
-    const key = await writeAttempt(snapshot, { objects }, last?.attempt ?? 0)
-    const written = parseEvidenceKey(key)
-    const { errors } = await deriveCluster(
-      cluster,
-      { objects, assess: assessWindow, now: now() },
-      written === undefined ? undefined : [...stored, written],
-    )
-    const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
-    const again =
-      metrics.status === 'complete'
-        ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
-        : NOTHING_AGAIN
-    return {
-      outcome: 'collected',
-      key,
-      complete,
-      ...(again.answers.length === 0 ? {} : { again: again.answers.map((answer) => answer.key) }),
-      errors: foldLines(
-        new Set([
-          ...metrics.errors,
-          ...kubernetes.errors,
-          ...(cadvisor?.errors ?? []),
-          ...(viz?.errors ?? []),
-          ...(tap?.errors ?? []),
-          ...(proxies?.errors ?? []),
-          ...errors,
-          ...again.errors,
-        ]),
-      ),
-    }
+    const attempted = await attemptWindow(cluster, window, stored, { collector, now, isReplay }, { objects, access })
+    return { outcome: 'collected', ...attempted }
   } finally {
     await access.close()
-  }
-}
-
-type Again = { readonly answers: readonly AnotherAnswer[]; readonly errors: readonly string[] }
-
-const NOTHING_AGAIN: Again = { answers: [], errors: [] }
-
-/** Queries windows again that are due for that, and derives if an answer differs. */
-async function deriveAgain(cluster: Cluster, input: Required<CollectInput>, deps: AskDeps): Promise<Again> {
-  const answers = await askAgain(cluster, input, deps)
-  if (answers.length === 0) return NOTHING_AGAIN
-  const written = answers.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
-  const { errors } = await deriveCluster(
-    cluster,
-    { objects: deps.objects, assess: assessWindow, now: input.now() },
-    written,
-  )
-  return { answers, errors }
-}
-
-/** Whether an attempt in derived data was complete; false if it could not be read. */
-async function wasComplete(cluster: string, key: string, objects: Objects): Promise<boolean> {
-  const start = parseEvidenceKey(key)?.window.start
-  if (start === undefined) return false
-  const evidence = await whileItChanges(async () => {
-    const { state } = await readState(cluster, objects)
-    return state === undefined ? [] : readEvidenceSince(state, start, objects)
-  })
-  return evidence.some(({ attempts }) => attempts.some((one) => one.key === key && one.complete))
-}
-
-/** The outcome of one window. */
-export type Attempted = {
-  readonly window: Window
-  readonly key: string
-  /** Without answers, lists and pages: a day of them would not fit into memory. */
-  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'cadvisor' | 'viz' | 'tap' | 'proxies'>
-}
-
-/** The store, an open cluster, and a callback for progress. */
-export type CollectWindowsDeps = {
-  readonly objects: Objects
-  readonly access: ClusterAccess
-  /** Called before each window with its index, from 0, and after each answer to it. */
-  readonly progress?: (index: number, done: number, all: number) => void
-  /** Called after everything collected is stored. */
-  readonly deriving?: () => void
-}
-
-/** The outcome of many windows of a cluster. */
-export type CollectedWindows = {
-  /** In the order of the request. */
-  readonly attempted: readonly Attempted[]
-  /** Attempts at earlier windows that gave different answers when queried again. */
-  readonly again: readonly Attempted[]
-  /** Number of windows not tried, since neither source answered for the one before. */
-  readonly unreachable: number
-  /** Stored objects that could not be derived, in a few lines. */
-  readonly errors: readonly string[]
-}
-
-/**
- * Collects windows of one cluster in sequence, even if attempts are stored, and derives once; then queries earlier windows again that are due for that. Stops
- * if no source answers: the other windows would only fail in the same way. Throws if the store fails.
- */
-export async function collectWindows(
-  cluster: Cluster,
-  windows: readonly Window[],
-  { collector, now, isReplay = false }: CollectInput,
-  { objects, access, progress, deriving }: CollectWindowsDeps,
-): Promise<CollectedWindows> {
-  const attempted: Attempted[] = []
-  let unreachable = 0
-  for (const [index, window] of windows.entries()) {
-    const snapshot = await collectWindow(
-      cluster,
-      window,
-      { collector, isReplay },
-      { access, now, progress: (done, all) => progress?.(index, done, all) },
-    )
-    const key = await writeAttempt(snapshot, { objects })
-    const { metrics, kubernetes } = snapshot
-    attempted.push({ window, key, snapshot: withoutContent(snapshot) })
-    if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {
-      unreachable = windows.length - index - 1
-      break
-    }
-  }
-  deriving?.()
-  const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
-  const { errors } = await compactCluster(cluster, { objects, assess: assessWindow, now: now() }, written)
-  // If Prometheus just did not answer, the next run asks.
-  const answers = attempted.every(({ snapshot }) => snapshot.metrics.status === 'complete')
-    ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
-    : NOTHING_AGAIN
-  return {
-    attempted,
-    again: answers.answers.map(({ snapshot, ...one }) => ({ ...one, snapshot: withoutContent(snapshot) })),
-    unreachable,
-    errors: foldLines([...errors, ...answers.errors]),
-  }
-}
-
-function withoutContent({
-  complete,
-  metrics,
-  kubernetes,
-  cadvisor,
-  viz,
-  tap,
-  proxies,
-}: Snapshot): Attempted['snapshot'] {
-  return {
-    complete,
-    metrics: { ...metrics, answers: [] },
-    kubernetes: { ...kubernetes, lists: [] },
-    ...(cadvisor === undefined ? {} : { cadvisor: { ...cadvisor, answers: [] } }),
-    ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
-    ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
-    ...(proxies === undefined ? {} : { proxies: { ...proxies, pages: [] } }),
   }
 }

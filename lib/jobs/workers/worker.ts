@@ -9,7 +9,8 @@ import { forgetReading, setReadingListener } from '../../store/evidence/reading.
 import type { Objects } from '../../store/objects/objects.ts'
 import { foldLines } from '../../text/fold-lines.ts'
 import { readClusters } from '../../store/registry/registry.ts'
-import { type CollectDueDeps, type CollectInput, type CollectedDue, collectDue } from '../collect-window.ts'
+import type { CollectInput } from '../attempt-windows.ts'
+import { type CollectDueDeps, type CollectedDue, collectDue } from '../collect-window.ts'
 import { compactHistory } from '../compact-history.ts'
 import type { Compacted, Job, WorkerMessage } from './job.ts'
 
