@@ -1,5 +1,5 @@
 /** A period of one cluster with many paths: one in twenty in the clear at some time, one in thirty unknown, and quiet nights. */
-import { DEFAULT_SETTINGS } from '../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS } from '../lib/assess/judge/stored-scope.ts'
 import type { ClusterPeriod, PastPeriod } from '../lib/model/period.ts'
 import type { Coverage, Workload } from '../lib/model/window.ts'
 import type { CountedRow, PathRow } from '../lib/model/history.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
-import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS } from '../../lib/assess/judge/stored-scope.ts'
 import { type WaiverStatus, waiverStatus } from '../../lib/assess/judge/waived.ts'
 import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'

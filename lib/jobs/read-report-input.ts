@@ -1,6 +1,6 @@
 /** The inputs of a report or mail of a period, read together from the store. */
 import { judge } from '../assess/judge/judge.ts'
-import { settingsOf } from '../assess/judge/parse-scope.ts'
+import { settingsOf } from '../assess/judge/stored-scope.ts'
 import type { JudgedPeriod } from '../assess/judge/seen.ts'
 import type { ClusterPeriod } from '../model/period.ts'
 import { compareText } from '../text/order.ts'

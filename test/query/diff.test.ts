@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { changesOf } from '../../lib/report/summary/change-summary.ts'
-import { settingsOf } from '../../lib/assess/judge/parse-scope.ts'
+import { settingsOf } from '../../lib/assess/judge/stored-scope.ts'
 import { lacksOf, readDiff } from '../../lib/query/diff.ts'
 import { readPeriodAndPast } from '../../lib/history/period.ts'
 import type { Cluster } from '../../lib/model/registry.ts'

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { ReportSettings, Scope } from '../../model/judgement.ts'
+import type { Scope } from '../../model/judgement.ts'
 import { PATH_CLASSES } from '../../model/path.ts'
 import { compareText } from '../../text/order.ts'
 import { FRAMEWORKS } from './controls.ts'
@@ -13,7 +13,7 @@ import {
   shortValue,
   wrong,
 } from '../../text/yaml.ts'
-import { WANTED_SHARE } from './wanted.ts'
+import type { DeclaredScope } from './stored-scope.ts'
 import { names, pattern, textField } from './yaml-fields.ts'
 
 const FIELDS = ['clusters', 'namespaces', 'labels', 'wantedShare', 'owner', 'reason'] as const
@@ -58,34 +58,6 @@ const report = z.strictObject({
 
 const REPORT_FIELDS = Object.keys(report.shape)
 
-/** Contents of `scope.yaml`: scopes, and the settings of the whole report that were written. */
-export type DeclaredScope = {
-  readonly scopes: readonly Scope[]
-  readonly report: z.output<typeof report>
-}
-
-/** Settings that apply if nothing is declared. */
-export const DEFAULT_SETTINGS: ReportSettings = {
-  organisation: null,
-  preparedBy: null,
-  wantedShare: WANTED_SHARE,
-  judgedClasses: ['application'],
-  platformNamespaces: [],
-  ownerLabel: 'app.kubernetes.io/part-of',
-}
-
-/** Returns the settings of a report, with defaults for those that were not written. */
-export function settingsOf({ judge, ...written }: DeclaredScope['report']): ReportSettings {
-  return {
-    organisation: written.organisation ?? DEFAULT_SETTINGS.organisation,
-    preparedBy: written.preparedBy ?? DEFAULT_SETTINGS.preparedBy,
-    wantedShare: written.wantedShare ?? DEFAULT_SETTINGS.wantedShare,
-    judgedClasses: judge ?? DEFAULT_SETTINGS.judgedClasses,
-    platformNamespaces: written.platformNamespaces ?? DEFAULT_SETTINGS.platformNamespaces,
-    ownerLabel: written.ownerLabel ?? DEFAULT_SETTINGS.ownerLabel,
-  }
-}
-
 const entry = z.strictObject({
   clusters: names(pattern(/^[-a-z0-9*]{1,63}$/, 'the id of a cluster: a-z, 0-9 and "-", with "*" for any text')),
   namespaces: namespaceNames,
@@ -97,34 +69,6 @@ const entry = z.strictObject({
   wantedShare: wantedShare.optional(),
   owner: textField('who answers for the scope', 200),
   reason: textField('why this is the scope', 2000),
-})
-
-/** Schema of stored scopes. */
-const storedScopes = z.object({
-  format: z.enum(['ciphertrail/scope/1', 'ciphertrail/scope/2']),
-  report: z
-    .object({
-      organisation: z.string().optional(),
-      preparedBy: z.string().optional(),
-      wantedShare: z.number().optional(),
-      judge: z.array(z.enum(PATH_CLASSES)).optional(),
-      platformNamespaces: z.array(z.string()).optional(),
-      ownerLabel: z.string().optional(),
-    })
-    .default({}),
-  scopes: z
-    .array(
-      z.object({
-        framework: z.string(),
-        clusters: z.array(z.string()),
-        namespaces: z.array(z.string()),
-        labels: z.record(z.string(), z.string()),
-        wantedShare: z.number().optional(),
-        owner: z.string(),
-        reason: z.string(),
-      }),
-    )
-    .readonly(),
 })
 
 /**
@@ -206,15 +150,4 @@ export function readScopes(source: string): Read<DeclaredScope> {
 function labelNames(given: unknown): string[] {
   const labels = (given as { readonly labels?: unknown }).labels
   return yamlKind(labels) === 'a mapping' ? Object.keys(labels as object) : []
-}
-
-/** Encodes scopes as the JSON that is stored. */
-export function encodeScopes({ scopes, report: ofReport }: DeclaredScope): unknown {
-  return { format: 'ciphertrail/scope/2', report: ofReport, scopes }
-}
-
-/** Decodes the output of {@link encodeScopes}; undefined for anything else. */
-export function decodeScopes(stored: unknown): DeclaredScope | undefined {
-  const read = storedScopes.safeParse(stored).data
-  return read === undefined ? undefined : { scopes: read.scopes, report: read.report }
 }

@@ -78,26 +78,6 @@ const entry = z.strictObject({
     }),
 })
 
-/** Schema of a waiver as it is stored. */
-export const storedWaiver = z.object({
-  id: z.string(),
-  cluster: z.string().exactOptional(),
-  rules: z.array(z.string()).exactOptional(),
-  source: z.string().exactOptional(),
-  destination: z.string().exactOptional(),
-  port: z.int().exactOptional(),
-  owner: z.string(),
-  reason: z.string(),
-  compensatingControl: z.string(),
-  expires: z.iso.datetime(),
-})
-
-/** Schema of stored waivers. */
-const storedWaivers = z.object({
-  format: z.literal('ciphertrail/waivers/1'),
-  waivers: z.array(storedWaiver).readonly(),
-})
-
 /**
  * Reads the text of `waivers.yaml`: a mapping of ids to exceptions.
  *
@@ -154,14 +134,4 @@ function readExpiry(given: string): string | { readonly problem: string } {
     // Reported below.
   }
   return { problem: 'no calendar or clock has this time, wanted one such as 2027-01-31T00:00:00Z' }
-}
-
-/** Encodes waivers as the JSON that is stored. */
-export function encodeWaivers(waivers: readonly Waiver[]): unknown {
-  return { format: 'ciphertrail/waivers/1', waivers }
-}
-
-/** Decodes the output of {@link encodeWaivers}; undefined for anything else. */
-export function decodeWaivers(stored: unknown): readonly Waiver[] | undefined {
-  return storedWaivers.safeParse(stored).data?.waivers
 }

@@ -1,6 +1,6 @@
 /** What the API answers, as schemas: the OpenAPI document is made from them, and tests hold every answer to them. */
 import * as z from 'zod'
-import { storedWaiver } from '../../assess/judge/parse-waivers.ts'
+import { storedWaiver } from '../../assess/judge/stored-waivers.ts'
 import { CAUSES, PATH_CLASSES, STATES } from '../../model/path.ts'
 import { PATH_CHANGE_KINDS } from '../../report/summary/change-summary.ts'
 import { FLOW_CHANGE_KINDS } from '../../report/summary/flow-changes.ts'

@@ -1,7 +1,7 @@
 /** What the pages show, read once for each state of the store: how things stand, and what the paths were over a longer time. */
 import { createHash } from 'node:crypto'
 import { judge } from '../../assess/judge/judge.ts'
-import { settingsOf } from '../../assess/judge/parse-scope.ts'
+import { settingsOf } from '../../assess/judge/stored-scope.ts'
 import { concurrently } from '../../concurrently.ts'
 import { unreadHistories } from '../../history/history-problem.ts'
 import type { ComparedSpans } from '../../history/compared.ts'

@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize'
-import { type DeclaredScope, decodeScopes, encodeScopes, settingsOf } from '../../assess/judge/parse-scope.ts'
-import { decodeWaivers, encodeWaivers } from '../../assess/judge/parse-waivers.ts'
+import { type DeclaredScope, decodeScopes, encodeScopes, settingsOf } from '../../assess/judge/stored-scope.ts'
+import { decodeWaivers, encodeWaivers } from '../../assess/judge/stored-waivers.ts'
 import type { ReportSettings, Waiver } from '../../model/judgement.ts'
 import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from './changes.ts'
 import { type RecordKind, changeKey } from '../keys.ts'

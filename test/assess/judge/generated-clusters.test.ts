@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/stored-scope.ts'
 import { judge } from '../../../lib/assess/judge/judge.ts'
 import type { Judgement, Verdict } from '../../../lib/model/judgement.ts'
 import { type Generated, type GeneratedOptions, generatedCluster } from '../../support/stored/generated-cluster.ts'

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  DEFAULT_SETTINGS,
-  decodeScopes,
-  encodeScopes,
-  readScopes,
-  settingsOf,
-} from '../../../lib/assess/judge/parse-scope.ts'
+import { readScopes } from '../../../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS, decodeScopes, encodeScopes, settingsOf } from '../../../lib/assess/judge/stored-scope.ts'
 import type { Scope } from '../../../lib/model/judgement.ts'
 
 /** What is said of a text, one line each. */

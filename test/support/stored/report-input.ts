@@ -4,7 +4,7 @@
  */
 import { pathClass } from '../../../lib/assess/ends/path-class.ts'
 import { workloadKey } from '../../../lib/assess/pods/facts.ts'
-import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/stored-scope.ts'
 import type { Cause, ClassNamespaces, Endpoint, Outcome, State } from '../../../lib/model/path.ts'
 import type { ClusterPast, ClusterPeriod, ObservedPeriod, ObservedWorkload } from '../../../lib/model/period.ts'
 import type { Coverage, Crypto, Workload } from '../../../lib/model/window.ts'
