@@ -8,7 +8,7 @@ import { Provider } from 'oidc-provider'
 import { type Browser, type BrowserContextOptions, type Page, chromium } from 'playwright-core'
 import { listenOnLoopback } from '../../../demo/loopback.ts'
 import { addressCheck } from '../../../lib/net/refused-addresses.ts'
-import { createIssuer } from '../../../lib/query/oidc/issuer.ts'
+import { createIssuer } from '../../../lib/query/oidc/create-issuer.ts'
 import { createSealer } from '../../../lib/query/oidc/sealed.ts'
 import { type LocalSite, startLocalSite } from '../../support/servers/local-site.ts'
 
