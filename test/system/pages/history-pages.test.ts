@@ -4,13 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import axe from 'axe-core'
-import { type Browser, type BrowserContext, type BrowserContextOptions, type Page, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { DEMO_FIXTURE, openFixture } from '../../../demo/fixture.ts'
 import { SYNTHETIC_WORDS, makeSyntheticHistory } from '../../../demo/synthetic-history.ts'
 import { SESSION_SECONDS } from '../../../lib/query/pages/sessions.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import { printable } from '../../../lib/text/printable.ts'
+import { signInTo, startBrowser, violations } from '../../support/browser.ts'
 import { run } from '../../support/process/command-line.ts'
 import { type LocalSite, TOKENS, startLocalSite } from '../../support/servers/local-site.ts'
 import { ASKED_AT, HOSTILE } from '../../support/stored/asked-store.ts'
@@ -48,49 +48,13 @@ before(async () => {
   )
   months = await startLocalSite(suite, { objects, now: () => new Date('2026-11-25T00:00:00Z') })
   small = await startLocalSite(suite, { now: () => now })
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--headless', '--disable-gpu'],
-  })
+  browser = await startBrowser()
   suite.after(() => browser.close())
 })
 
 after(async () => {
   for (const end of ended.toReversed()) await end()
 })
-
-/** A page that is signed in, and all that the browser complained of on it. */
-async function signedIn(
-  site: LocalSite,
-  { token = TOKENS.all, ...options }: BrowserContextOptions & { readonly token?: string } = {},
-): Promise<{ page: Page; complaints: string[]; context: BrowserContext }> {
-  const context = await browser.newContext(options)
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', (message) => complaints.push(message.text()))
-  page.on('pageerror', (error) => complaints.push(error.message))
-  await page.goto(site.url)
-  await page.fill('input[name=token]', token)
-  await page.click('button[type=submit]')
-  await page.waitForSelector('nav a[aria-current=page]')
-  // That nobody was signed in yet is no complaint.
-  complaints.length = 0
-  return { page, complaints, context }
-}
-
-async function violations(page: Page): Promise<readonly string[]> {
-  // Past the policy, which lets no script in.
-  const session = await page.context().newCDPSession(page)
-  await session.send('Runtime.evaluate', { expression: axe.source })
-  const { result } = await session.send('Runtime.evaluate', {
-    expression:
-      'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => JSON.stringify(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ""}`)))',
-    awaitPromise: true,
-    returnByValue: true,
-  })
-  await session.detach()
-  return JSON.parse(String(result.value)) as string[]
-}
 
 /** The life line of a path that was in the clear, and its name. */
 async function lifeLineOf(site: LocalSite): Promise<string> {
@@ -102,7 +66,7 @@ async function lifeLineOf(site: LocalSite): Promise<string> {
 for (const colorScheme of ['light', 'dark'] as const)
   test(`axe finds nothing on any page, ${colorScheme}, and the policy keeps nothing back`, async () => {
     for (const site of [months, small]) {
-      const { page, complaints, context } = await signedIn(site, { colorScheme })
+      const { page, complaints, context } = await signInTo(site, browser, { colorScheme })
       for (const path of [
         ...PLACES,
         ...COMPARED,
@@ -130,7 +94,7 @@ for (const colorScheme of ['light', 'dark'] as const)
 test('no page scrolls sideways, from 360 pixels on', async () => {
   for (const width of [360, 800, 1280])
     for (const site of [months, small]) {
-      const { page, context } = await signedIn(site, { viewport: { width, height: 800 } })
+      const { page, context } = await signInTo(site, browser, { viewport: { width, height: 800 } })
       for (const path of [...PLACES, ...COMPARED, await lifeLineOf(site)]) {
         await page.goto(new URL(path, site.url).href)
         assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width, `${path} at ${width}`)
@@ -140,7 +104,7 @@ test('no page scrolls sideways, from 360 pixels on', async () => {
 })
 
 test('three steps lead from the front page to the life line of a given path in the clear, without JavaScript', async () => {
-  const { page, complaints, context } = await signedIn(months, { javaScriptEnabled: false })
+  const { page, complaints, context } = await signInTo(months, browser, { javaScriptEnabled: false })
   await page.click('nav >> text=Paths')
   await page.click('a:has-text("emojivoto/web"):has-text("emojivoto/voting")')
   assert.match((await page.textContent('h1')) ?? '', /emojivoto\/web → deployment emojivoto\/voting:8080/)
@@ -153,7 +117,7 @@ test('three steps lead from the front page to the life line of a given path in t
 })
 
 test('filters work as a form without JavaScript, and stand in the address', async () => {
-  const { page, context } = await signedIn(months, { javaScriptEnabled: false })
+  const { page, context } = await signInTo(months, browser, { javaScriptEnabled: false })
   await page.goto(new URL('/paths', months.url).href)
   await page.click('summary')
   await page.selectOption('select[name=namespace]', 'warehouse')
@@ -168,7 +132,7 @@ test('filters work as a form without JavaScript, and stand in the address', asyn
 })
 
 test('two periods and two times are compared by links and forms, without JavaScript', async () => {
-  const { page, complaints, context } = await signedIn(months, { javaScriptEnabled: false })
+  const { page, complaints, context } = await signInTo(months, browser, { javaScriptEnabled: false })
   await page.click('main >> text=What changed since the period before')
   await page.click('summary')
   await page.fill('input[name=from]', '2026-Q3')
@@ -191,7 +155,7 @@ test('two periods and two times are compared by links and forms, without JavaScr
 })
 
 test('everything can be reached by keyboard, the content first', async () => {
-  const { page, context } = await signedIn(months)
+  const { page, context } = await signInTo(months, browser)
   await page.goto(months.url)
   await page.keyboard.press('Tab')
   assert.equal(await page.evaluate('document.activeElement.textContent'), 'Skip to the content')
@@ -202,7 +166,7 @@ test('everything can be reached by keyboard, the content first', async () => {
 })
 
 test('what is synthetic says so on every page and on paper', async () => {
-  const { page, context } = await signedIn(months)
+  const { page, context } = await signInTo(months, browser)
   for (const path of [...PLACES, ...COMPARED, await lifeLineOf(months)]) {
     await page.goto(new URL(path, months.url).href)
     await page.emulateMedia({ media: path === '/' ? 'print' : 'screen' })
@@ -213,7 +177,7 @@ test('what is synthetic says so on every page and on paper', async () => {
 })
 
 test('a hostile name is shown as text and does nothing', async () => {
-  const { page, complaints, context } = await signedIn(small)
+  const { page, complaints, context } = await signInTo(small, browser)
   await page.goto(new URL('/paths?cluster=east&class=all', small.url).href)
   const shown = printable(HOSTILE)
   assert.ok((await page.textContent('main'))?.includes(shown), 'the name is on the page')
@@ -225,7 +189,7 @@ test('a hostile name is shown as text and does nothing', async () => {
 test('the address of another team is refused, in words', async () => {
   const foreign = await lifeLineOf(small)
   assert.match(foreign, /^\/paths\/east\//)
-  const { page, context } = await signedIn(small, { token: TOKENS.west })
+  const { page, context } = await signInTo(small, browser, { token: TOKENS.west })
   for (const path of [foreign, '/paths?cluster=east']) {
     const response = await page.goto(new URL(path, small.url).href)
     assert.equal(response?.status(), 404)
@@ -238,7 +202,7 @@ test('the address of another team is refused, in words', async () => {
 
 test('a session that is over asks for the token again and leads back; signing out ends one', async () => {
   now = ASKED_AT
-  const { page, context } = await signedIn(small)
+  const { page, context } = await signInTo(small, browser)
   await page.goto(new URL('/paths?cluster=west', small.url).href)
   now = new Date(ASKED_AT.getTime() + SESSION_SECONDS * 1000)
   const response = await page.reload()

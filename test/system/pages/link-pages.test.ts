@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import axe from 'axe-core'
-import { chromium } from 'playwright-core'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { addChannel, readChannels } from '../../../lib/deliver/channel/channels.ts'
 import { downloadIdOf, makeDownload, readDownload, revokeDownload } from '../../../lib/deliver/link/downloads.ts'
 import { unsubscribePath, linkKey } from '../../../lib/deliver/link/unsubscribe-links.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { startBrowser, violations } from '../../support/browser.ts'
 import { REPORT_PDF, keepPdf } from '../../support/deliver/kept-report.ts'
 import { startApi } from '../../support/servers/local-api.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
@@ -20,10 +19,7 @@ const SENT = new Date('2026-11-23T07:00:00Z')
 let browser: Browser
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--headless', '--disable-gpu'],
-  })
+  browser = await startBrowser()
 })
 
 after(() => browser.close())
@@ -58,14 +54,6 @@ const PAGES = {
   'a link to unsubscribe': unsubscribePath({ channel: 'grc', recipient }, await linkKey(objects)),
 } as const
 
-async function findings(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axe.source)
-  const found = await page.evaluate<{ id: string; nodes: { html: string }[] }[]>(
-    'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => violations)',
-  )
-  return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`)
-}
-
 for (const [name, path] of Object.entries(PAGES))
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [360, 800])
@@ -77,7 +65,7 @@ for (const [name, path] of Object.entries(PAGES))
         page.on('request', (request) => asked.push(new URL(request.url()).pathname))
         await page.goto(new URL(path, url).href)
         assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
-        assert.deepEqual(await findings(page), [])
+        assert.deepEqual(await violations(page), [])
         assert.deepEqual(
           asked.filter((one) => one !== '/favicon.ico'),
           [path],

@@ -8,12 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import axe from 'axe-core'
-import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
 import { alertContent } from '../../../lib/deliver/alert/alert-mail.ts'
 import { mailContent } from '../../../lib/deliver/mail/weekly-mail.ts'
 import { hasLink } from '../../../lib/deliver/mail/report-offer.ts'
+import { startBrowser, violations } from '../../support/browser.ts'
 import { ALERT_STORIES } from '../../support/deliver/alert-stories.ts'
 import { MAIL_STORIES } from '../../support/deliver/mail-stories.ts'
 
@@ -21,10 +20,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-mails-'))
 let browser: Browser
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--headless', '--disable-gpu'],
-  })
+  browser = await startBrowser()
 })
 
 after(async () => {
@@ -72,14 +68,7 @@ for (const [name, html] of PAGES) {
           const height = await page.evaluate<number>('document.documentElement.scrollHeight')
           assert.ok(height <= (LONGER.includes(name) ? 1900 : 1600), `${name} is ${height} pixels long`)
         }
-        await page.evaluate(axe.source)
-        const found = await page.evaluate<{ id: string; nodes: { html: string }[] }[]>(
-          'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => violations)',
-        )
-        assert.deepEqual(
-          found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`),
-          [],
-        )
+        assert.deepEqual(await violations(page), [])
         assert.deepEqual(asked, [address], 'the mail asks for nothing but itself')
         await page.close()
       })

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { after, before, test } from 'node:test'
-import axe from 'axe-core'
 import { Provider } from 'oidc-provider'
-import { type Browser, type BrowserContextOptions, type Page, chromium } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { listenOnLoopback } from '../../../demo/loopback.ts'
 import { addressCheck } from '../../../lib/net/refused-addresses.ts'
 import { createIssuer } from '../../../lib/query/oidc/create-issuer.ts'
 import { createSealer } from '../../../lib/query/oidc/sealed.ts'
+import { startBrowser, violations } from '../../support/browser.ts'
 import { type LocalSite, startLocalSite } from '../../support/servers/local-site.ts'
 
 const CLIENT = 'ciphertrail-pages'
@@ -60,10 +60,7 @@ before(async () => {
       sealer: createSealer(async () => key),
     }
   })
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--headless', '--disable-gpu'],
-  })
+  browser = await startBrowser()
   suite.after(() => browser.close())
 })
 
@@ -93,20 +90,6 @@ async function signIn(page: Page, login: string): Promise<void> {
   await page.fill('input[name=password]', 'x')
   await page.click('button[type=submit]')
   await page.click('button:has-text("Continue")')
-}
-
-async function violations(page: Page): Promise<readonly string[]> {
-  // Past the policy, which lets no script in.
-  const session = await page.context().newCDPSession(page)
-  await session.send('Runtime.evaluate', { expression: axe.source })
-  const { result } = await session.send('Runtime.evaluate', {
-    expression:
-      'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => JSON.stringify(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ""}`)))',
-    awaitPromise: true,
-    returnByValue: true,
-  })
-  await session.detach()
-  return JSON.parse(String(result.value)) as string[]
 }
 
 test('from the front page through the provider and back, and out again, without JavaScript', async () => {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import axe from 'axe-core'
-import { type Browser, type BrowserContextOptions, type Page, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { keepPack } from '../../../lib/jobs/packs/keep-pack.ts'
 import { recordFailed } from '../../../lib/pack/kept-pack.ts'
-import { type LocalSite, TOKENS, startLocalSite } from '../../support/servers/local-site.ts'
+import { signInTo, startBrowser, violations } from '../../support/browser.ts'
+import { type LocalSite, startLocalSite } from '../../support/servers/local-site.ts'
 import { newSigner } from '../../support/stored/memory-log.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 import { fillReported, packOf, VERSION } from '../../support/stored/packed-report.ts'
@@ -27,10 +27,7 @@ before(async () => {
   report = await fillReported(memoryObjects(filled), newSigner())
   page = report.replace(/^reports\/(.*)\.json$/, '/reports/$1/pack')
   expected = (await packOf(memoryObjects(filled), { key: report })).made.sha256
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--headless', '--disable-gpu'],
-  })
+  browser = await startBrowser()
   suite.after(() => browser.close())
 })
 after(async () => {
@@ -55,35 +52,9 @@ async function siteOf(): Promise<{
   return { site, objects, make }
 }
 
-async function signedIn(site: LocalSite, options: BrowserContextOptions): Promise<{ tab: Page; complaints: string[] }> {
-  const context = await browser.newContext(options)
-  const tab = await context.newPage()
-  await tab.goto(site.url)
-  await tab.fill('input[name=token]', TOKENS.all)
-  await tab.click('button[type=submit]')
-  await tab.waitForSelector('nav a[aria-current=page]')
-  const complaints: string[] = []
-  tab.on('console', (message) => complaints.push(message.text()))
-  tab.on('pageerror', (error) => complaints.push(error.message))
-  return { tab, complaints }
-}
-
-async function violations(tab: Page): Promise<unknown> {
-  // Past the policy, which lets no script in.
-  const session = await tab.context().newCDPSession(tab)
-  await session.send('Runtime.evaluate', { expression: axe.source })
-  const { result } = await session.send('Runtime.evaluate', {
-    expression:
-      'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => JSON.stringify(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ""}`)))',
-    awaitPromise: true,
-    returnByValue: true,
-  })
-  return JSON.parse(String(result.value)) as unknown
-}
-
 test('somebody without JavaScript presses the button, looks again, and downloads the pack', async () => {
   const { site, make } = await siteOf()
-  const { tab, complaints } = await signedIn(site, { javaScriptEnabled: false })
+  const { page: tab, complaints } = await signInTo(site, browser, { javaScriptEnabled: false })
   await tab.click('nav >> text=Reports')
   await tab.click('text=Make the audit pack')
   assert.equal(new URL(tab.url()).pathname, page)
@@ -99,7 +70,10 @@ test('somebody without JavaScript presses the button, looks again, and downloads
 for (const colorScheme of ['light', 'dark'] as const)
   test(`axe finds nothing on the page of a pack, however it stands, ${colorScheme}, and it does not scroll sideways`, async () => {
     const { site, objects, make } = await siteOf()
-    const { tab, complaints } = await signedIn(site, { colorScheme, viewport: { width: 360, height: 800 } })
+    const { page: tab, complaints } = await signInTo(site, browser, {
+      colorScheme,
+      viewport: { width: 360, height: 800 },
+    })
     const look = async (what: string): Promise<void> => {
       for (const path of ['/reports', page]) {
         await tab.goto(new URL(path, site.url).href)

@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import axe from 'axe-core'
-import { chromium } from 'playwright-core'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { renderHtml } from '../../../lib/report/report-html.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import type { ReportInput } from '../../../lib/report/report-input.ts'
 import { viewOf } from '../../../lib/report/report-view.ts'
+import { startBrowser, violations } from '../../support/browser.ts'
 import { goldenPath } from '../../support/golden.ts'
 import { storyOfAWeek } from '../../support/stored/report-input.ts'
 
@@ -19,10 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-pages-'))
 let browser: Browser
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox', '--headless', '--disable-gpu'],
-  })
+  browser = await startBrowser()
 })
 
 after(async () => {
@@ -38,14 +34,6 @@ const pages = new Map([
 ])
 const week: ReportInput = storyOfAWeek()
 writeFileSync(fileURLToPath(pages.get('a week') ?? ''), renderHtml(viewOf(summarise(week))))
-
-async function violations(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axe.source)
-  const found = await page.evaluate<{ id: string; nodes: { html: string }[] }[]>(
-    'axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }).then(({ violations }) => violations)',
-  )
-  return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`)
-}
 
 for (const [name, address] of pages) {
   for (const look of ['light', 'dark', 'print'] as const)
