@@ -92,13 +92,13 @@ export default {
     {
       name: 'lib/report shows what it is given',
       comment:
-        'of lib/assess it knows whose a path is, what is in scope, the share of a period, and two types of what a terminal shows',
+        'of lib/assess it knows whose a path is, what is in scope, what counts as refused, the share of a period, and two types of what a terminal shows',
       severity: 'error',
       from: { path: '^lib/report/' },
       to: {
         path: '^lib/(assess|net|store|history)/',
         pathNot:
-          '^lib/assess/(ends/path-class|judge/(in-scope|observed-time)|window/tap-reading|packets/flow-verdict)\\.ts$',
+          '^lib/assess/(ends/path-class|judge/(in-scope|observed-time|seen-as)|window/tap-reading|packets/flow-verdict)\\.ts$',
       },
     },
     {

@@ -43,12 +43,14 @@ export type DiffCluster = {
   readonly problem: string | null
 }
 
-/** How a later period differs from an earlier one. */
-export type Diff = {
-  readonly before: Span
-  readonly period: Span
-  /** Whether every window of both periods and of the time between was collected, of every cluster. Where it is not `all`, silence says nothing. */
+/** Two spans that are compared, and how much of them was collected. */
+export type ComparedTimes = ComparedSpans & {
+  /** Whether every window was collected of every cluster: of periods, also those of the time between. Where it is not `all`, silence says nothing. */
   readonly collected: 'all' | 'partly' | 'none'
+}
+
+/** How a later period differs from an earlier one. */
+export type Diff = ComparedTimes & {
   readonly clusters: readonly DiffCluster[]
   readonly changes: Changes
   /** Of episodes that were fixed or refused after the end of the earlier period. */

@@ -14,7 +14,7 @@ import type { Objects } from '../store/objects/objects.ts'
 import { declaredScope } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
-import { type DiffCluster, comparedCollected, collectedExtent } from './diff.ts'
+import { type ComparedTimes, type DiffCluster, comparedCollected, collectedExtent } from './diff.ts'
 import { settledBefore } from './parameters.ts'
 import { CLUSTERS_AT_ONCE } from './routes/cluster-history.ts'
 
@@ -33,11 +33,7 @@ export type FlowCluster = Omit<DiffCluster, 'between'> & {
 }
 
 /** How what was seen up to a later time differs from what was seen up to an earlier one. */
-export type FlowDifference = {
-  readonly before: Span
-  readonly period: Span
-  /** Whether every window of both spans was collected, of every cluster. Where it is not `all`, silence says nothing. */
-  readonly collected: 'all' | 'partly' | 'none'
+export type FlowDifference = ComparedTimes & {
   readonly clusters: readonly FlowCluster[]
   readonly judgedClasses: readonly PathClass[]
   /** By kind, worst state, then name. */

@@ -7,6 +7,7 @@ import { compareText } from '../../text/order.ts'
 import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { type JudgedPeriod, NO_WORKLOAD, type SeenWindows, seenOfPath, seenOfPort, seenWindows } from './seen.ts'
+import { type SeenAs, noneSeen, seenAs } from './seen-as.ts'
 
 /**
  * A test of a period. A rule reports what was observed, and for what share of the subject's life. Below the wanted share, neither a pass nor `not-applicable`
@@ -35,9 +36,6 @@ export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail' | 'seen
   /** It is about the whole cluster, and is not a finding if enough was seen. */
   readonly isWhole?: true
 }
-
-/** A path's state in a window, or `refused` if policy stopped its plaintext. */
-export type SeenAs = State | 'refused'
 
 /** A path in all windows of a period. */
 export type PathHistory = Pick<PathRow, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'> & {
@@ -113,7 +111,7 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod, period: SeenWin
       const sorted = own.toSorted((a, b) => compareText(a.from, b.from) || compareText(a.state, b.state))
       const last = sorted.at(-1)
       if (last === undefined) return []
-      const counts = noWindows()
+      const counts = noneSeen()
       const policy = { known: 0, unknown: 0 }
       const strip = Object.hasOwn(strips, pathId) ? strips[pathId] : undefined
       for (const row of sorted) {
@@ -152,26 +150,6 @@ function toldShare(windows: PathHistory['windows']): number | null {
     windows.mtls +
     windows.refused
   return told + windows.unknown === 0 ? null : told / (told + windows.unknown)
-}
-
-/** Returns a row's state, or `refused`. Unknown traffic stays unknown: what was refused of it is unknown, too. */
-function seenAs({ state, outcome }: PathRow): SeenAs {
-  return outcome === 'refused' && state !== 'unknown' ? 'refused' : state
-}
-
-function noWindows(): Record<SeenAs, number> {
-  return {
-    plaintext: 0,
-    'no-mesh-tls': 0,
-    unknown: 0,
-    'tls-anonymous': 0,
-    'app-tls': 0,
-    mtls: 0,
-    refused: 0,
-    exempt: 0,
-    'not-observed': 0,
-    'not-collected': 0,
-  }
 }
 
 function portHistories(paths: readonly PathHistory[], period: SeenWindows): PortHistory[] {

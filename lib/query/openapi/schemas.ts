@@ -145,6 +145,16 @@ const known = z.strictObject({
   expectedFrom: time.nullable(),
   collectedUntil: time.nullable(),
 })
+const comparedCluster = z.strictObject({
+  id: z.string(),
+  basis: comparisonBasis,
+  periodBasis: comparisonBasis,
+  before: known,
+  between: known,
+  period: known,
+  replay,
+  problem: z.string().nullable(),
+})
 const seen = z
   .strictObject({ state, outcome })
   .nullable()
@@ -278,18 +288,7 @@ export const ANSWERS = {
       before: span,
       period: span,
       collected,
-      clusters: z.array(
-        z.strictObject({
-          id: z.string(),
-          basis: comparisonBasis,
-          periodBasis: comparisonBasis,
-          before: known,
-          between: known,
-          period: known,
-          replay,
-          problem: z.string().nullable(),
-        }),
-      ),
+      clusters: z.array(comparedCluster),
       counts,
       firstSeen: count,
       noLonger: count,
@@ -324,17 +323,8 @@ export const ANSWERS = {
       before: span,
       period: span,
       collected,
-      clusters: z.array(
-        z.strictObject({
-          id: z.string(),
-          basis: comparisonBasis,
-          periodBasis: comparisonBasis,
-          before: known,
-          period: known,
-          replay,
-          problem: z.string().nullable(),
-        }),
-      ),
+      // Between two times that are each looked back from there is nothing to count.
+      clusters: z.array(comparedCluster.omit({ between: true })),
       counts: z.strictObject(
         Object.fromEntries(FLOW_CHANGE_KINDS.map((kind) => [kind, count])) as Record<
           (typeof FLOW_CHANGE_KINDS)[number],

@@ -8,7 +8,7 @@ import {
   type FlowChangeKind,
   shownMark,
 } from '../../report/summary/flow-changes.ts'
-import { markOf } from '../../report/summary/path-summary.ts'
+import { seenAs } from '../../assess/judge/seen-as.ts'
 import { stateView } from '../../report/table-cells.ts'
 import { wordingOf } from '../../report/words/report-context.ts'
 import { countWords, plural } from '../../report/words/vocabulary.ts'
@@ -140,7 +140,7 @@ function drawn(path: FlowChange) {
   const { shape } = LOOKS[mark]
   const words: Readonly<Record<FlowChangeKind, string>> = {
     new: `new ${shape}`,
-    changed: `${before === null ? '' : LOOKS[markOf(before)].shape} → ${after === null ? '' : LOOKS[markOf(after)].shape}`,
+    changed: `${before === null ? '' : LOOKS[seenAs(before)].shape} → ${after === null ? '' : LOOKS[seenAs(after)].shape}`,
     gone: `gone, was ${shape}`,
     'not-seen': `not seen, was ${shape}`,
     'seen-again': `again ${shape}`,
@@ -199,7 +199,7 @@ function lacksOf({ clusters, before, period }: FlowDifference, dates: Dates): re
 
 function rowOf(path: FlowChange, past: string | null, hasClusters: boolean) {
   const { kind, cluster, before, after, mayBeEarlier, notSeen } = path
-  const seen = (state: FlowChange['before'], none: Mark) => stateView(state === null ? none : markOf(state))
+  const seen = (state: FlowChange['before'], none: Mark) => stateView(state === null ? none : seenAs(state))
   const notes: Readonly<Partial<Record<FlowChangeKind, string>>> = {
     new: mayBeEarlier ? 'not known before; some windows were not collected then' : 'not known before',
     gone: 'an end of it is gone, by the lists of Kubernetes',

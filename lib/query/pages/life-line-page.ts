@@ -3,7 +3,8 @@ import type { PathRow } from '../../model/history.ts'
 import type { GapReason } from '../../model/window.ts'
 import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-view.ts'
 import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
-import { markOf, pathKey } from '../../report/summary/path-summary.ts'
+import { seenAs } from '../../assess/judge/seen-as.ts'
+import { pathKey } from '../../report/summary/path-summary.ts'
 import { sum } from '../../report/summary/sums.ts'
 import type { Exposure, PathSummary } from '../../report/summary/path-summary.ts'
 import {
@@ -263,7 +264,7 @@ function intervalTable({ dates }: Wording, all: readonly PathRow[]): TableView {
         ...textCell(dates.range(row.from, row.to)),
         notes: [durationWords((Date.parse(row.to) - Date.parse(row.from)) / 1000)],
       },
-      stateCell(stateView(markOf(row))),
+      stateCell(stateView(seenAs(row))),
       {
         ...plain(''),
         names: [],

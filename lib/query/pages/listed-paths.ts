@@ -1,7 +1,7 @@
 /** Which paths a page lists, and under what: by what was seen of them in the period, and never by a verdict. */
 import type { Episode } from '../../model/history.ts'
 import type { PathClass } from '../../model/path.ts'
-import { openEpisodes } from '../../report/summary/episode-summary.ts'
+import { openUnseen } from '../../report/summary/episode-summary.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { type Exposure, type PathSummary, byName, isClear, pathKey } from '../../report/summary/path-summary.ts'
 import { compareText } from '../../text/order.ts'
@@ -31,10 +31,14 @@ export function listedPaths(
   { paths, notEncrypted, others, episodes, settings }: Summary,
   { class: of, namespace, workload }: Pick<SiteQuery, 'class' | 'namespace' | 'workload'>,
 ): ListedPath[] {
-  const exposures = new Map(
-    [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)].map((exposure) => [pathKey(exposure), exposure]),
+  const exposed = [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)]
+  const exposures = new Map(exposed.map((exposure) => [pathKey(exposure), exposure]))
+  const unseen = new Map(
+    openUnseen([...episodes.all, ...others.flatMap((one) => one.episodes)], exposed).map((one) => [
+      pathKey(one),
+      one.episode,
+    ]),
   )
-  const open = openEpisodes([...episodes.all, ...others.flatMap((one) => one.episodes)])
   const isWantedClass = (one: PathClass): boolean =>
     of === 'all' || (of === null ? settings.judgedClasses.includes(one) : one === of)
   return paths
@@ -50,8 +54,8 @@ export function listedPaths(
     )
     .map((path) => {
       const exposure = exposures.get(pathKey(path)) ?? null
-      const openUnseen = exposure?.isOpen === true ? null : (open.get(pathKey(path)) ?? null)
-      return { path, exposure, openUnseen, as: listedAs(path, exposure ?? openUnseen) }
+      const last = unseen.get(pathKey(path)) ?? null
+      return { path, exposure, openUnseen: last, as: listedAs(path, exposure ?? last) }
     })
 }
 

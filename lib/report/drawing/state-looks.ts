@@ -2,11 +2,11 @@
  * How each state looks, in one place, for the page, the PDF and the terminal: always a word, a shape and a colour, never
  * colour alone. The colours are Okabe and Ito's palette, which most colour-blind readers can tell apart.
  */
-import type { State } from '../../model/path.ts'
+import type { SeenAs } from '../../assess/judge/seen-as.ts'
 import type { Verdict } from '../../model/judgement.ts'
 
 /** What a cell of a strip can stand for: a state, or plain text that policy refused (listed, never scored). */
-export type Mark = State | 'refused'
+export type Mark = SeenAs
 
 /** How a cell of a strip is drawn. `tall` is solid and higher than the rest; `empty` is blank with a dot. */
 type Pattern = 'solid' | 'tall' | 'outlined' | 'hatched' | 'dotted' | 'thin' | 'empty' | 'crossed' | 'barred'

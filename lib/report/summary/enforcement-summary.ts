@@ -3,7 +3,8 @@ import type { ClusterPeriod } from '../../model/period.ts'
 import type { Destination, Enforcement } from '../../model/path.ts'
 import { compareText } from '../../text/order.ts'
 import type { Mark } from '../drawing/state-looks.ts'
-import { countedAs, endpointKey, isClear, JUDGED, markOf } from './path-summary.ts'
+import { seenAs } from '../../assess/judge/seen-as.ts'
+import { countedAs, endpointKey, isClear, JUDGED } from './path-summary.ts'
 import { distinct } from './sums.ts'
 
 /**
@@ -73,7 +74,7 @@ export function summarizeEnforcement(clusters: readonly ClusterPeriod[]): readon
 function portOf(cluster: string, rows: ClusterPeriod['rows']): readonly PortEnforcement[] {
   const last = rows.at(-1)
   if (last === undefined) return []
-  const marks = rows.map((row) => markOf(row))
+  const marks = rows.map((row) => seenAs(row))
   const mark = countedAs(marks)
   // An exempt row (a probe, an admin port) says nothing of the policy that others meet.
   if (!JUDGED.includes(mark) && mark !== 'refused') return []
@@ -81,7 +82,7 @@ function portOf(cluster: string, rows: ClusterPeriod['rows']): readonly PortEnfo
   const policy = known.filter((enforcement, index) => enforcement !== known[index - 1])
   const isRefused = marks.includes('refused')
   // A change in the period is no contradiction: only clear traffic in a row that says it is refused.
-  const isContradicted = rows.some((row) => row.enforcement === 'plaintext-refused' && isClear(markOf(row)))
+  const isContradicted = rows.some((row) => row.enforcement === 'plaintext-refused' && isClear(seenAs(row)))
   return [
     {
       cluster,

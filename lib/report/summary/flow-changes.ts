@@ -2,7 +2,8 @@
 import type { Outcome, PathClass, Source, State } from '../../model/path.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { MARKS } from '../drawing/state-looks.ts'
-import { byName, markOf, rowsByPath } from './path-summary.ts'
+import { seenAs } from '../../assess/judge/seen-as.ts'
+import { byName, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 
 /**
@@ -81,9 +82,9 @@ export function byFlowChange(a: FlowChange, b: FlowChange): number {
 }
 
 /** The mark of how a path is, or was where nothing was seen of it since. */
-export function shownMark({ before, after }: Pick<FlowChange, 'before' | 'after'>): ReturnType<typeof markOf> {
+export function shownMark({ before, after }: Pick<FlowChange, 'before' | 'after'>): ReturnType<typeof seenAs> {
   const seen = after ?? before
-  return seen === null ? 'not-observed' : markOf(seen)
+  return seen === null ? 'not-observed' : seenAs(seen)
 }
 
 /** A row of silence tells nothing of how a path is. */
@@ -121,5 +122,5 @@ function kindOf({
   // What was gone by the earlier time and came back is new again, however it was before.
   if (!isKnownBefore) return 'new'
   if (was === null) return 'seen-again'
-  return markOf(was) === markOf(is) ? 'same' : 'changed'
+  return seenAs(was) === seenAs(is) ? 'same' : 'changed'
 }

@@ -1,17 +1,9 @@
 /** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
-import type {
-  Cause,
-  Corroborated,
-  Endpoint,
-  Enforcement,
-  PathClass,
-  PathEnds,
-  Source,
-  State,
-} from '../../model/path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, PathClass, PathEnds, Source } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { CountedRow, Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding, Seen, Verdict } from '../../model/judgement.ts'
+import { isTold, noneSeen, seenAs } from '../../assess/judge/seen-as.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
@@ -75,14 +67,6 @@ const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observe
 
 /** Whether a state is of traffic that the mesh did not encrypt. */
 export const isClear = (state: string): boolean => state === 'plaintext' || state === 'no-mesh-tls'
-
-/** A row's state; what policy refused was not delivered. Nobody knows what was refused of what is not known. */
-export function markOf(row: Pick<PathRow, 'state' | 'outcome'>): Mark {
-  return row.outcome === 'refused' && isTold(row.state) ? 'refused' : row.state
-}
-
-/** Whether a state is of traffic of which it is known how it was encrypted. */
-const isTold = (state: State): boolean => state !== 'unknown' && JUDGED.includes(state)
 
 /** What a path with these marks counts as. */
 export function countedAs(marks: Iterable<Mark | null>): Mark {
@@ -170,9 +154,9 @@ function summarisePath(
   const verdict = finding?.verdict ?? 'not-enough-evidence'
   const windows = countMarks(cells)
   // Cells by their counts: there are thousands for each of thousands of paths.
-  const seenMarks = [...rows.map(markOf), ...COUNTS_AS.filter((one) => windows[one] > 0)]
+  const seenMarks = [...rows.map(seenAs), ...COUNTS_AS.filter((one) => windows[one] > 0)]
   const mark = verdict === 'not-enough-evidence' ? 'unknown' : countedAs(seenMarks.filter((seen) => seen !== 'unknown'))
-  const decisive = rows.filter((row) => markOf(row) === mark || (isClear(mark) && isClear(markOf(row))))
+  const decisive = rows.filter((row) => seenAs(row) === mark || (isClear(mark) && isClear(seenAs(row))))
   const spoken = decisive.at(-1) ?? latest
   return {
     cluster: cluster.id,
@@ -227,7 +211,7 @@ function cellsOf(cluster: ClusterPeriod, rows: readonly PathRow[], pathId: strin
     throw new Error(
       `Cannot summarise path "${pathId}": its strip has ${strip?.length ?? 0} cells, ${cluster.windows.length} windows were expected`,
     )
-  const refusals = rows.filter((row) => markOf(row) === 'refused')
+  const refusals = rows.filter((row) => seenAs(row) === 'refused')
   if (refusals.length === 0) return strip
   return strip.map((state, index) => {
     const window = cluster.windows[index]
@@ -246,7 +230,7 @@ function exposureOf(
   windows: TimelineMonth['windows'],
   period: ReportPeriod,
 ): Omit<Exposure, 'mayBeEarlier'> {
-  const clear = rows.filter((row) => isClear(markOf(row)))
+  const clear = rows.filter((row) => isClear(seenAs(row)))
   const episodes = distinct(
     clear.flatMap(({ episode }) => (episode === null ? [] : [episodeAsOf(episode, period.to)])),
     ({ id }) => id,
@@ -255,7 +239,7 @@ function exposureOf(
   const first = exposed[0]?.start ?? clear[0]?.from ?? period.from
   const last = exposed.at(-1)?.end ?? clear.at(-1)?.to ?? period.to
   const current = episodes.at(-1)
-  const counted = rows.filter((row) => row.clearShare !== null && markOf(row) !== 'refused')
+  const counted = rows.filter((row) => row.clearShare !== null && seenAs(row) !== 'refused')
   return {
     ...path,
     episodes,
@@ -327,18 +311,7 @@ function byUrgency(a: Exposure, b: Exposure): number {
 
 /** How many cells have each mark. */
 export function countMarks(cells: readonly Cell[]): Readonly<Record<Mark, number>> {
-  const counts: Record<Mark, number> = {
-    plaintext: 0,
-    'no-mesh-tls': 0,
-    unknown: 0,
-    'not-collected': 0,
-    'tls-anonymous': 0,
-    'app-tls': 0,
-    mtls: 0,
-    refused: 0,
-    exempt: 0,
-    'not-observed': 0,
-  }
+  const counts = noneSeen()
   for (const cell of cells) if (cell !== null) counts[cell] += 1
   return counts
 }

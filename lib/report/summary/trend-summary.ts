@@ -2,7 +2,8 @@
 import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { observedTime, shareOfAll } from '../../assess/judge/observed-time.ts'
-import { countedAs, isClear, markOf, rowsByPath } from './path-summary.ts'
+import { seenAs } from '../../assess/judge/seen-as.ts'
+import { countedAs, isClear, rowsByPath } from './path-summary.ts'
 import { sum } from './sums.ts'
 
 /** The paths of a period, as `Figures` counts them: how many were known, and how many were not encrypted at some time of it. */
@@ -64,7 +65,7 @@ function pointOf({ from, to }: Span, parts: readonly Part[]): TrendPoint {
 }
 
 function countPaths(parts: readonly Part[]): PathCounts {
-  const marks = [...rowsByPath(parts).values()].map((rows) => countedAs(rows.map((row) => markOf(row))))
+  const marks = [...rowsByPath(parts).values()].map((rows) => countedAs(rows.map((row) => seenAs(row))))
   return {
     known: marks.length,
     atSomeTime: marks.filter(isClear).length,
