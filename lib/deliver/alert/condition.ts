@@ -151,3 +151,13 @@ export type KnownCluster = ClusterFacts & {
 
 /** Truncates a line of an alert to what programs show. */
 export const cut = (line: string): string => cutLine(line, MAX_LINE_LENGTH)
+
+/** A condition of no path, with lines below its own. */
+export const present = (condition: Omit<Condition, 'details'>, ...details: readonly string[]): Present => ({
+  ...condition,
+  line: cut(condition.line),
+  details: details.map(cut),
+  episode: null,
+  waiver: null,
+  tellAgainAt: [],
+})

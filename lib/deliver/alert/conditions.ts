@@ -1,20 +1,12 @@
 /** Current alert conditions, as text. Pure. */
-import { toSeconds, toTime } from '../../time/windows.ts'
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
 import { compareText } from '../../text/order.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
 import type { ConditionKind, Condition, Present, Watched, AlertFacts, KnownFacts, KnownCluster } from './condition.ts'
+import { certificateConditions } from './certificate-conditions.ts'
 import { pathConditions } from './path-conditions.ts'
-import { cut } from './condition.ts'
-
-const DAY = 24 * 60 * 60
-/** Linkerd renews a proxy's one-day certificate with seven hours left; with less than two hours left, renewal has failed. */
-const CERTIFICATE_SECONDS = 2 * 60 * 60
-/** Distributing a new anchor takes weeks. */
-const TRUST_ANCHOR_SECONDS = 30 * DAY
-/** Before it expires, and when it does, the alert is repeated for those who forgot one of weeks ago. */
-const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
+import { present } from './condition.ts'
 
 /** The limit of Kubernetes. */
 const MAX_NAME_LENGTH = 63
@@ -65,15 +57,6 @@ export function otherConditions(channel: Channel, facts: AlertFacts): readonly C
   return presentOf(knownOf(channel, facts), new Map()).filter(({ kind }) => BESIDE_PATHS.includes(kind))
 }
 
-const present = (condition: Omit<Condition, 'details'>, ...details: readonly string[]): Present => ({
-  ...condition,
-  line: cut(condition.line),
-  details: details.map(cut),
-  episode: null,
-  waiver: null,
-  tellAgainAt: [],
-})
-
 /** Unreadable declarations. */
 function registerConditions({ facts: { now, waivers, scopeProblem } }: KnownFacts): readonly Present[] {
   const unreadable = (key: string, what: string, problem: string | null): readonly Present[] =>
@@ -108,7 +91,7 @@ function wholeConditions(
   cluster: KnownCluster,
   before: ReadonlyMap<string, Watched>,
 ): readonly Present[] {
-  const { id, problem, windows, certificate, trustAnchors } = cluster
+  const { id, problem, windows } = cluster
   const where = `cluster ${printable(id)}`
   if (problem !== null)
     return [
@@ -142,36 +125,7 @@ function wholeConditions(
   }
   conditions.push(...namespaceConditions({ channel, dates }, cluster, isDark, before))
   if (channel.namespaces.length > 0) return conditions
-  if (certificate !== null && toSeconds(certificate.expires) - toSeconds(certificate.asOf) < CERTIFICATE_SECONDS)
-    conditions.push(
-      present(
-        {
-          key: `certificate/${id}`,
-          kind: 'certificate',
-          cluster: id,
-          since: certificate.asOf,
-          line: `the certificate of a proxy on ${where} expires ${dates.full(certificate.expires)} and was not renewed`,
-        },
-        'fix: check the identity service: linkerd check --proxy',
-      ),
-    )
-  for (const { subject, sha256, notAfter } of trustAnchors ?? []) {
-    const left = toSeconds(notAfter) - toSeconds(now)
-    if (left >= TRUST_ANCHOR_SECONDS) continue
-    conditions.push({
-      ...present(
-        {
-          key: `trust-anchor/${id}/${sha256}`,
-          kind: 'trust-anchor',
-          cluster: id,
-          since: now,
-          line: `the trust anchor ${printable(subject)} of ${where} ${left <= 0 ? 'expired' : 'expires'} ${dates.full(notAfter)}`,
-        },
-        'fix: trust a new anchor everywhere, then issue certificates with it, then remove this one',
-      ),
-      tellAgainAt: ANCHOR_TOLD_AGAIN_SECONDS.map((seconds) => toTime(toSeconds(notAfter) - seconds)),
-    })
-  }
+  conditions.push(...certificateConditions({ facts: { now }, dates }, cluster))
   return conditions
 }
 

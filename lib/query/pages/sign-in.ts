@@ -3,6 +3,7 @@ import { type Access, bearerOf, isFromElsewhere } from '../access/access.ts'
 import { type Frame, pageResponse } from './render.ts'
 import { type OidcSessions, bringsOidcSession } from '../oidc/session.ts'
 import { type Sessions, bringing, sessionCookie, sessionOf } from './sessions.ts'
+import { readForm } from './read-form.ts'
 
 /** What signing in needs. */
 export type SignInDeps = {
@@ -17,9 +18,6 @@ export type SignInDeps = {
   /** The issuer where people sign in, for people; null where there is none. */
   readonly issuerName: string | null
 }
-
-/** Longer than any token, and the form around it. */
-const MAX_FORM_BYTES = 32_768
 
 /** Around a page that nobody is signed in to. */
 export const BARE: Omit<Frame, 'title'> = { places: [], replay: null, standing: '', past: null, canSignOut: false }
@@ -130,17 +128,6 @@ export function refusedPage(title: string, line: string): Response {
     frame: { ...BARE, title },
     view: { title, entry: null, lines: [line], form: null, links: [{ href: '/', title: 'To the front page' }] },
   })
-}
-
-async function readForm(request: Request): Promise<URLSearchParams | undefined> {
-  const length = Number(request.headers.get('content-length') ?? Infinity)
-  if (!(length <= MAX_FORM_BYTES)) return undefined
-  try {
-    return new URLSearchParams(await request.text())
-  } catch {
-    // Whoever sent it went away, or was too slow: nothing of the server failed.
-    return undefined
-  }
 }
 
 /** A place on this server, whatever somebody wrote: never another site. */
