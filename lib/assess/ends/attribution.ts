@@ -33,8 +33,8 @@ export type Attribution = {
  */
 export function attributor(
   facts: Facts,
-  scrapes: ReadonlyMap<string, ProxyScrapes> = new Map(),
-  witnessed: ReadonlySet<string> = new Set(),
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+  witnessed: ReadonlySet<string>,
 ): (series: Labels) => Attribution {
   const byAddress = Map.groupBy(
     facts.pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),

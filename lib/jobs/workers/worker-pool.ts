@@ -14,8 +14,6 @@ export type WorkerSettings = {
   readonly memoryMb?: number
   /** Most time on one attempt, in milliseconds; default {@link READING_MS}. */
   readonly readingMs?: number
-  /** Most time without any other message, as while a cluster does not answer; default {@link SILENT_MS}. */
-  readonly silentMs?: number
 }
 
 /** Windows within the budget take less. */
@@ -68,7 +66,7 @@ type Ended = { readonly why: string; readonly reading: string | null; readonly l
 
 /** Makes a pool. It runs as many workers as there are concurrent jobs; an idle one is kept for the next. */
 export function workerPool(
-  { entry, args = [], memoryMb = MEMORY_MB, readingMs = READING_MS, silentMs = SILENT_MS }: WorkerSettings,
+  { entry, args = [], memoryMb = MEMORY_MB, readingMs = READING_MS }: WorkerSettings,
   objects: Objects,
 ): WorkerPool {
   const all = new Set<ChildProcess>()
@@ -128,7 +126,7 @@ export function workerPool(
             isLate = true
             child.kill('SIGKILL')
           },
-          last === null ? silentMs : readingMs,
+          last === null ? SILENT_MS : readingMs,
         )
       }
       const settle = (): void => {
@@ -151,7 +149,7 @@ export function workerPool(
       }
       const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
         settle()
-        const limit = Math.round((last === null ? silentMs : readingMs) / 1000)
+        const limit = Math.round((last === null ? SILENT_MS : readingMs) / 1000)
         resolve({ why: isLate ? `it took more than ${limit} s` : howItEnded(code, signal, memoryMb), reading, last })
       }
       const onError = (error: Error): void => {

@@ -1,5 +1,5 @@
 import { type JWTVerifyGetKey, createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose'
-import { type AddressCheck, addressCheck } from '../../net/refused-addresses.ts'
+import type { AddressCheck } from '../../net/refused-addresses.ts'
 import { checkedFetch } from '../../net/checked-fetch.ts'
 import { type Access, type Grant, bearerOf, clustersOf } from './access.ts'
 
@@ -29,9 +29,9 @@ const KEYS_COOLDOWN_MS = 30_000
 /**
  * The public keys that an issuer publishes (JWKS): asked for with the first token, and again for a key that is not known yet.
  *
- * @param check which addresses may be connected to; by default all but metadata services and the like
+ * @param check which addresses may be connected to
  */
-export function publishedKeys(url: URL, check: AddressCheck = addressCheck(undefined)): JWTVerifyGetKey {
+export function publishedKeys(url: URL, check: AddressCheck): JWTVerifyGetKey {
   return createRemoteJWKSet(url, {
     timeoutDuration: KEYS_TIMEOUT_MS,
     cooldownDuration: KEYS_COOLDOWN_MS,

@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { SignJWT, exportJWK, exportSPKI, generateKeyPair } from 'jose'
 import { listenOnLoopback } from '../../../demo/loopback.ts'
+import { addressCheck } from '../../../lib/net/refused-addresses.ts'
 import { firstAccess, parseTokens, tokenAccess } from '../../../lib/query/access/access.ts'
 import { jwtAccess, publishedKeys } from '../../../lib/query/access/jwt.ts'
 import { startApi } from '../../support/servers/local-api.ts'
@@ -44,7 +45,11 @@ async function startIssuer(t: Pick<TestContext, 'after'>) {
   const { port, close } = await listenOnLoopback(server)
   t.after(close)
   return {
-    access: jwtAccess(issuer, publishedKeys(new URL(`http://127.0.0.1:${port}/keys`)), () => NOW),
+    access: jwtAccess(
+      issuer,
+      publishedKeys(new URL(`http://127.0.0.1:${port}/keys`), addressCheck(undefined)),
+      () => NOW,
+    ),
     publish: (...keys: readonly [string, Pair][]) => {
       published = keys
     },
