@@ -45,9 +45,10 @@ export function addOidcRoutes<E extends { Variables: object }>(
         'It was not begun in this browser, or more than ten minutes ago, or it was finished before.',
       ])
     const { next, ...pending } = wayBack
+    const parameters = new URL(req.url).searchParams
     let answer: Response
     try {
-      const token = await issuer.finish(new URL(req.url).searchParams, pending)
+      const token = await issuer.finish(parameters, pending)
       answer = seeOther(next, { 'set-cookie': await sessions.open(req.raw, token) })
     } catch (error) {
       if (error instanceof NotSignedInError)
@@ -63,7 +64,8 @@ export function addOidcRoutes<E extends { Variables: object }>(
         )
       else answer = unusable(context, error, next)
     }
-    answer.headers.append('set-cookie', sessions.forget(req.raw))
+    // An answer to an older sign-in, as of another tab, does not end the one under way.
+    if (parameters.get('state') === pending.state) answer.headers.append('set-cookie', sessions.forget(req.raw))
     return answer
   })
   app.get(SIGNED_OUT, async (context) => {

@@ -175,6 +175,16 @@ test('an answer to another sign-in, or after ten minutes, signs nobody in', asyn
   assert.equal((await browser.visit(late)).status, 400)
 })
 
+test('an answer to an older sign-in is refused, and does not end the one that began in another tab', async (t) => {
+  const { browser, comingBack } = await start(t)
+  const older = await comingBack()
+  const newer = await comingBack()
+  const { status, text } = await browser.visit(older)
+  assert.equal(status, 403, text)
+  assert.match(text, /does not belong to the sign-in that was begun here/)
+  assert.equal((await browser.ask(newer)).status, 303)
+})
+
 test('only an ID token that the issuer made for this client and this sign-in is believed', async (t) => {
   const { signIn, issuer, cookies } = await start(t)
   for (const [name, how] of Object.entries({
