@@ -3,7 +3,7 @@ import { matchesPattern } from '../../text/pattern.ts'
 import { addressCheck, refuseAddress } from '../../net/refused-addresses.ts'
 import { RETENTION_SECONDS, toSeconds, toTime } from '../../time/windows.ts'
 import { weekPeriod } from '../../time/week.ts'
-import { type Channel, givesReport, reportWebhook } from './channel.ts'
+import { type Channel, alertWebhook, givesReport, reportWebhook } from './channel.ts'
 import { nextMail } from '../mail/due-times.ts'
 import type { Recipients } from './recipients.ts'
 import {
@@ -93,7 +93,7 @@ function recipientCheck(channel: Channel, around: ChannelSurroundings): ChannelC
   const { id, recipients } = channel
   const title = `${recipients.length} ${recipients.length === 1 ? 'recipient' : 'recipients'}`
   const lost = recipients.filter((pseudonym) => !around.recipients.has(pseudonym))
-  if (recipients.length === 0 && reportWebhook(channel) !== null) return { title, problem: null, warning: null }
+  if (recipients.length === 0 && isPosted(channel)) return { title, problem: null, warning: null }
   if (recipients.length === 0)
     return {
       title,
@@ -109,6 +109,12 @@ function recipientCheck(channel: Channel, around: ChannelSurroundings): ChannelC
     problem: `the addresses of ${lost.length} of them are lost, give all recipients again with "ciphertrail channel add ${id} --to ADDRESS"`,
     warning: null,
   }
+}
+
+/** Whether something reaches an endpoint: reports of each week, or alerts. */
+function isPosted(channel: Channel): boolean {
+  if (reportWebhook(channel) !== null) return true
+  return channel.hasAlerts && (alertWebhook(channel) !== null || channel.snsTopic !== null)
 }
 
 function silentWarning(id: string, suppressed: SuppressedCounts): string | null {

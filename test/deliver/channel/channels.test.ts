@@ -280,6 +280,31 @@ test('checkChannel() warns of a webhook to which nothing is posted', async (t) =
   )
 })
 
+test('checkChannel() finds no problem in a channel without recipients whose alerts are posted or published', async (t) => {
+  const objects = await freshStore(t)
+  const webhook = { url: 'https://hooks.example.com/x', secretFile: '/run/hook' }
+  await add(objects, { id: 'hook', webhook })
+  await add(objects, { id: 'off', webhook, hasAlerts: false })
+  await add(objects, { id: 'topic', snsTopic: 'arn:aws:sns:eu-central-1:111122223333:alerts' })
+  const problems = (await readChannels(objects)).map((channel) => [
+    channel.id,
+    checkChannel(channel, {
+      clusters: ['prod'],
+      recipients: new Map(),
+      suppressions: [],
+      namespaces: new Map(),
+      lastReport: null,
+      ...NO_WEBHOOK,
+      now: '2026-11-25T00:00:00Z',
+    }).flatMap(({ problem }) => problem ?? []),
+  ])
+  assert.deepEqual(problems, [
+    ['hook', []],
+    ['off', ['nobody gets it, add somebody with "ciphertrail channel add off --to ADDRESS"']],
+    ['topic', []],
+  ])
+})
+
 test('checkChannel() warns of recipients who get no mail and says why, and fails where nobody is left', async (t) => {
   const objects = await freshStore(t)
   await add(objects, { id: 'pay', recipients: ['ada@example.com', 'bob@example.com', 'eve@example.com'] })
