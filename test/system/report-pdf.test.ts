@@ -11,8 +11,9 @@ import { goldenPath } from '../support/golden.ts'
 import { completed, judged, storyOfAWeek } from '../support/stored/report-input.ts'
 import type { WrittenInput } from '../support/stored/report-input.ts'
 
-const jar = process.env['CIPHERTRAIL_VERAPDF']
-if (jar === undefined) throw new Error('Cannot run veraPDF: CIPHERTRAIL_VERAPDF is not set, run test/system/run')
+const jar =
+  process.env['CIPHERTRAIL_VERAPDF'] ??
+  assert.fail('Cannot run veraPDF: CIPHERTRAIL_VERAPDF is not set, run test/system/run')
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-pdf-'))
 
 after(() => {
