@@ -69,7 +69,9 @@ type StoredFacts = Pick<RecentFacts, 'windows' | 'labelled' | 'last'> & {
   readonly unlisted: readonly string[]
   readonly namespaces: {
     readonly before: Entries<NamespaceStatuses>
-    readonly last: readonly (Omit<NamespaceSight, 'seconds'> & { readonly seconds: Entries<NamespaceSight['seconds']> })[]
+    readonly last: readonly (Omit<NamespaceSight, 'seconds'> & {
+      readonly seconds: Entries<NamespaceSight['seconds']>
+    })[]
   }
 }
 
@@ -194,9 +196,7 @@ function foldOf({ count, watermark, paths, episodes, ends, months, facts }: Stor
       watermark,
       paths: unitedBy(timeline.paths, paths, ({ pathId }) => pathId),
       episodes: unitedBy(timeline.episodes, episodes, ({ id }) => id),
-      ends: Object.fromEntries(
-        Object.entries({ ...timeline.ends, ...ends }).toSorted(([a], [b]) => compareText(a, b)),
-      ),
+      ends: Object.fromEntries(Object.entries({ ...timeline.ends, ...ends }).toSorted(([a], [b]) => compareText(a, b))),
     },
     facts: factsOf(facts),
     async months() {

@@ -51,7 +51,12 @@ export async function writeRecent(written: ClusterState, isRebuild: boolean, dep
     }
     if (state.replacing.length > 0) return
     const counts = countsOf(state)
-    const isCurrent = opened.areAll && isDeepStrictEqual(opened.folds.map(({ count }) => count), counts)
+    const isCurrent =
+      opened.areAll &&
+      isDeepStrictEqual(
+        opened.folds.map(({ count }) => count),
+        counts,
+      )
     if (isCurrent && !isRebuild) return
     try {
       const folds = await foldRecent(state, isRebuild ? [] : opened.folds, deps)
@@ -111,12 +116,7 @@ async function foldOfMonths(state: ClusterState, { objects, bodies }: Deps): Pro
   return { count: 0, known: state.timeline, facts: NO_FACTS, months: () => Promise.resolve(months) }
 }
 
-async function foldTo(
-  count: number,
-  start: RecentFold,
-  state: ClusterState,
-  objects: Objects,
-): Promise<RecentFold> {
+async function foldTo(count: number, start: RecentFold, state: ClusterState, objects: Objects): Promise<RecentFold> {
   const windows = windowsAfterMonths(state).slice(0, count)
   // Only results with the state's hashes may be folded.
   const named = { cluster: state.cluster, replacing: [] }

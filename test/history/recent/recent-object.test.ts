@@ -18,7 +18,14 @@ import { sha256Of } from '../../../lib/store/objects/derived-object.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { toTime } from '../../../lib/time/windows.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
-import { anyHistory, named80, pathWindow, unnamed80, watched, windowResult } from '../../support/stored/window-results.ts'
+import {
+  anyHistory,
+  named80,
+  pathWindow,
+  unnamed80,
+  watched,
+  windowResult,
+} from '../../support/stored/window-results.ts'
 
 const cluster: Cluster = {
   id: 'demo',
@@ -75,7 +82,11 @@ function assess({ key, snapshot, before, after }: AssessInput): WindowResult {
 }
 
 const plain = (index: number, attempt = 1): Promise<Evidence> =>
-  showing(index, { ...watched(hour(index)), paths: [pathWindow(named80, index % 5 === 0 ? 'plaintext' : 'mtls')] }, attempt)
+  showing(
+    index,
+    { ...watched(hour(index)), paths: [pathWindow(named80, index % 5 === 0 ? 'plaintext' : 'mtls')] },
+    attempt,
+  )
 
 async function put(objects: Objects, ...evidence: readonly Evidence[]): Promise<void> {
   for (const { key, body } of evidence) await objects.putOnce(key, body)
@@ -146,7 +157,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function damaged(stored: Uint8Array | undefined, at: number): Uint8Array {
   const body = Buffer.from(stored ?? Buffer.of(1, 2, 3))
   const index = Math.floor((at / 9) * body.length)
-  body.writeUInt8(body.readUInt8(index) ^ (1 << at % 8), index)
+  body.writeUInt8(body.readUInt8(index) ^ (1 << (at % 8)), index)
   return body
 }
 
@@ -155,7 +166,9 @@ test('the object says what the results say, in whatever order windows and attemp
   await fc.assert(
     fc.asyncProperty(
       anyHistory
-        .map((history) => history.slice(0, 24).flatMap(({ result }, index) => (result === null ? [] : [{ result, index }])))
+        .map((history) =>
+          history.slice(0, 24).flatMap(({ result }, index) => (result === null ? [] : [{ result, index }])),
+        )
         .chain((shown) =>
           fc.tuple(
             fc.shuffledSubarray(shown, { minLength: shown.length }),
@@ -192,7 +205,8 @@ test('the object says what the results say, in whatever order windows and attemp
             await deriveCluster(cluster, deps(dying(objects, next.at, next.at % 2 === 0))).catch((error: unknown) => {
               if (!(error instanceof Killed)) throw error
             })
-          else if (next.kind === 'put back an old one') await replace(objects, recentKey('demo'), old[number % old.length])
+          else if (next.kind === 'put back an old one')
+            await replace(objects, recentKey('demo'), old[number % old.length])
           else if (next.kind === 'damage')
             await replace(objects, recentKey('demo'), damaged(held.get(recentKey('demo')), next.at))
           old.push(held.get(recentKey('demo')))
