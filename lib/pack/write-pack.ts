@@ -102,7 +102,7 @@ export async function writePack(
  * So many bytes of evidence may lie about before they are given back: Node by itself waits for about 64 MB, since it sees only small objects that hold them.
  * Giving back more often costs more time than all the rest, and saves little memory.
  */
-const MOST_LYING_ABOUT = 16e6
+const MOST_LYING_ABOUT = 8e6
 
 /** Collects the evidence that was written already. */
 function writtenEvidence(): { readonly add: (bytes: number) => void } {
