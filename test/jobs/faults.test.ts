@@ -136,7 +136,7 @@ test('collect that fails or dies at any request loses no window and tells none t
     compare: areSameButAsked,
   })
   context.diagnostic(`${requests} requests`)
-  assert.equal(requests, 15)
+  assert.equal(requests, 19)
 })
 
 test('collect that fails or dies at any request loses no window and tells none twice: the first window of a cluster', async () => {
