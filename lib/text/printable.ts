@@ -4,11 +4,15 @@
 // neighbours); and characters that are invisible although they count as letters or symbols.
 const UNPRINTABLE = /[\p{C}\p{Z}\p{M}\p{Default_Ignorable_Code_Point}\u2800\uFFFC]/gu
 
+const BEYOND_ASCII = /[^\x20-\x7E]/
+
 /**
  * Shows invisible characters, and those that change how their neighbours appear, as `[U+202E]`; the rest is unchanged. So an escape sequence has no effect in a
  * terminal, and no name can reverse the text around it. Idempotent.
  */
 export function printable(text: string): string {
+  // Nearly all names are ASCII: they are not searched by the long class, which every space would match.
+  if (!BEYOND_ASCII.test(text)) return text
   return text.replace(UNPRINTABLE, (character) => (character === ' ' ? character : codePointName(character)))
 }
 
