@@ -1,5 +1,4 @@
 /** Report of a period, from the stored evidence to the stored documents. */
-import type { ClusterPeriod } from '../model/period.ts'
 import type { Document } from '../report/documents.ts'
 import type { Summary } from '../report/summary/summary.ts'
 import type { ReportView } from '../report/report-view.ts'
@@ -19,7 +18,6 @@ export type MadeReport = {
   readonly verdict: string
   readonly summary: Summary
   readonly view: ReportView
-  readonly clusters: readonly ClusterPeriod[]
 }
 
 /**
@@ -45,7 +43,7 @@ export async function makeReport(instructions: ReportInstructions, deps: ReadDep
       .map(({ name, body }) => documentOf(name, Buffer.from(body)))
       .toSorted((a, b) => compareText(a.name, b.name)),
   }
-  return { files, record, verdict: view.verdict, summary, view, clusters: input.clusters }
+  return { files, record, verdict: view.verdict, summary, view }
 }
 
 /**

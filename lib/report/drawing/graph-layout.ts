@@ -1,4 +1,5 @@
 /** Where the boxes and arrows of a graph go, by Graphviz. Names never reach it: only numbers and sizes do. */
+import { setFlagsFromString } from 'node:v8'
 import { instance } from '@viz-js/viz'
 import * as z from 'zod'
 import type { Curve } from './drawing.ts'
@@ -26,8 +27,10 @@ export type Layout = {
   }[]
 }
 
-// Compiled once, when the first report is made.
+// Compiled once, when the first report is made, and not optimised: that takes as long as a layout, and memory, and there is one layout for each cluster.
+setFlagsFromString(`--wasm-tiering-budget=${2 ** 31 - 1}`)
 const graphviz = await instance()
+setFlagsFromString('--wasm-tiering-budget=13000000')
 
 const LABEL_HEIGHT = 11
 

@@ -62,8 +62,12 @@ export function* pathObservations(
 }
 
 /** The last window that shows what the path counts as, else the last that was collected; -1 for none. */
-function decisiveWindow({ cells, mark }: PathSummary): number {
-  const shown = cells.findLastIndex((cell) => cell !== null && (cell === mark || (isClear(mark) && isClear(cell))))
+function decisiveWindow({ cells, mark, windows }: PathSummary): number {
+  const wanted = isClear(mark) ? (['plaintext', 'no-mesh-tls'] as const) : [mark]
+  // By their counts first: most paths without enough evidence have no such cell, and thousands of others.
+  const shown = wanted.some((one) => windows[one] > 0)
+    ? cells.findLastIndex((cell) => cell !== null && wanted.some((one) => one === cell))
+    : -1
   return shown >= 0 ? shown : cells.findLastIndex((cell) => cell !== null && cell !== 'not-collected')
 }
 
