@@ -7,7 +7,7 @@ import type { PathChange, PathChangeKind, Changes } from '../summary/change-summ
 import { destinationName, endpointName, nameCell, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
-import { firstLines } from '../words/report-context.ts'
+import { firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { POLICY_WORDS } from './enforcement.ts'
 import { durationWords } from '../../time/dates.ts'
@@ -101,7 +101,7 @@ export function changeCounts({ comparisons, counts, firstSeen, noLonger, unseen 
 
 function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   if (all.length === 0) return []
-  const { shown, note } = firstLines(foldedChanges(all), MAX_ROWS, 'changes.csv')
+  const { shown, note } = firstRows(foldedChanges(all), MAX_ROWS, 'changes.csv', 'change')
   return [
     table(
       `Paths that changed or stayed open.${note}`,

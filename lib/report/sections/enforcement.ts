@@ -7,7 +7,7 @@ import { ENFORCEMENT_READINGS } from '../summary/enforcement-summary.ts'
 import type { EnforcementReading, PortEnforcement } from '../summary/enforcement-summary.ts'
 import { destinationName, nameCell, plain, stateCell, stateView, table, textCell } from '../table-cells.ts'
 import { capital, countWords, plural } from '../words/vocabulary.ts'
-import { firstLines } from '../words/report-context.ts'
+import { firstRows } from '../words/report-context.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 80
@@ -30,9 +30,14 @@ const READING_WORDS: Readonly<Record<EnforcementReading, string>> = {
   closed: 'refused; no client tried',
 }
 
+/** What policy and traffic of a port come to together, in words. */
+export function conclusionWords({ reading, isRefused }: Pick<PortEnforcement, 'reading' | 'isRefused'>): string {
+  return `${READING_WORDS[reading]}${isRefused && reading !== 'closed-and-tried' ? '; some was refused' : ''}`
+}
+
 /** What policy says beside what was seen, for each port. */
 export function enforcementSection({ enforcement, collectedWindows, clusters }: Summary): SectionView {
-  const { shown, note } = firstLines(foldedPorts(enforcement), MAX_ROWS, 'enforcement.csv')
+  const { shown, note } = firstRows(foldedPorts(enforcement), MAX_ROWS, 'enforcement.csv', 'port')
   const counts = ENFORCEMENT_READINGS.map((reading) => ({
     reading,
     count: enforcement.filter((port) => port.reading === reading).length,
@@ -73,9 +78,7 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
                     : port.policy.map((word) => POLICY_WORDS[word]).join(', then '),
                 ),
                 stateCell(stateView(port.mark)),
-                textCell(
-                  `${READING_WORDS[port.reading]}${port.isRefused && port.reading !== 'closed-and-tried' ? '; some was refused' : ''}`,
-                ),
+                textCell(conclusionWords(port)),
               ]),
             ),
           ],

@@ -11,7 +11,7 @@ import { EMPTY_CELL, endpointName, nameCell, number, plain, table, textCell } fr
 import type { TableView } from '../table-cells.ts'
 import { BLIND_SPOT_WORDS, byteWords, countWords, GAP_WORDS, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
-import { firstLines } from '../words/report-context.ts'
+import { firstLines, firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { pathTables } from './other-paths.ts'
 
@@ -70,7 +70,14 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
 
 function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.gaps.length === 0) return []
-  const { shown, note } = firstLines(gapGroups(cluster.gaps), MAX_ROWS, 'coverage.csv')
+  const groups = gapGroups(cluster.gaps)
+  const shown = groups.slice(0, MAX_ROWS)
+  const { note } = firstRows(
+    groups.map(({ gaps }) => gaps),
+    MAX_ROWS,
+    'coverage.csv',
+    'gap',
+  )
   return [
     table(
       `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${shown.some(({ gaps }) => gaps.length > 1) ? ' Many workloads with one reason share a row; coverage.csv has each.' : ''}${note}`,

@@ -22,7 +22,7 @@ import type { CellView } from '../table-cells.ts'
 import { beganOf } from './not-encrypted.ts'
 import { actionTitle } from '../words/action-titles.ts'
 import { sinceWords } from '../words/format-episode.ts'
-import { clusterNote, firstLines } from '../words/report-context.ts'
+import { clusterNote, firstLines, firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { countWords, plural, reasonWords } from '../words/vocabulary.ts'
 
@@ -74,7 +74,7 @@ export const LACKING_TITLE = 'Judged paths without enough evidence'
 export function lackingSection({ summary }: Wording): SectionView | null {
   const { notEnoughEvidence, figures } = summary
   if (notEnoughEvidence.length === 0) return null
-  const { shown, note } = firstLines(lackingGroups(notEnoughEvidence), MAX_ROWS, 'paths.csv')
+  const { shown, note } = firstRows(lackingGroups(notEnoughEvidence), MAX_ROWS, 'paths.csv', 'path')
   return section('lacking-evidence', LACKING_TITLE, {
     tables: [
       table(

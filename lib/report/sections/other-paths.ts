@@ -22,7 +22,7 @@ import { MARKS } from '../drawing/state-looks.ts'
 import { compareText } from '../../text/order.ts'
 import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
-import { firstLines } from '../words/report-context.ts'
+import { firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { sum } from '../summary/sums.ts'
 
@@ -174,7 +174,7 @@ function exemptTables({ summary }: Wording, paths: readonly PathSummary[]): read
     const groups = [
       ...Map.groupBy(own, (path) => JSON.stringify([endpointName(path.source), path.port, reasonsOf(path)])).values(),
     ].toSorted((a, b) => b.length - a.length)
-    const { shown, note } = firstLines(groups, MAX_ROWS, 'paths.csv')
+    const { shown, note } = firstRows(groups, MAX_ROWS, 'paths.csv', 'path')
     return [
       table(
         `Exempt paths, cluster ${printable(id)}: ${plural(own.length, 'path')} in ${plural(groups.length, 'group')} with one client, port and reason; paths.csv has each.${note}`,

@@ -5,7 +5,7 @@ import { printable } from '../../text/printable.ts'
 import { axisOf } from '../drawing/strip.ts'
 import type { Axis } from '../drawing/strip.ts'
 import type { Summary } from '../summary/summary.ts'
-import { countWords } from './vocabulary.ts'
+import { countWords, plural } from './vocabulary.ts'
 
 /** What the words of every section are chosen by. */
 export type Wording = {
@@ -54,5 +54,21 @@ export function firstLines<T>(
   return {
     shown: items.slice(0, most),
     note: ` The first ${countWords(most)} of ${countWords(items.length)} are shown; all stand in ${where}.`,
+  }
+}
+
+/** As {@link firstLines}, of rows that each stand for several items: people count these. `noun` is what an item is called, such as `path`. */
+export function firstRows<T extends readonly unknown[]>(
+  rows: readonly T[],
+  most: number,
+  where: string,
+  noun: string,
+): { readonly shown: readonly T[]; readonly note: string } {
+  const shown = rows.slice(0, most)
+  if (shown.length === rows.length) return { shown, note: '' }
+  const [some, all] = [shown, rows].map((list) => list.reduce((sum, items) => sum + items.length, 0))
+  return {
+    shown,
+    note: ` ${countWords(some ?? 0)} of ${plural(all ?? 0, noun)} are shown, in ${plural(shown.length, 'row')}; all stand in ${where}.`,
   }
 }
