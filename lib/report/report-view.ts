@@ -30,6 +30,7 @@ import { waiversSection } from './sections/waivers.ts'
 import { workloadsSection } from './sections/workloads.ts'
 import type { Summary } from './summary/summary.ts'
 import { wordingOf } from './words/report-context.ts'
+import { plural } from './words/vocabulary.ts'
 
 /** All words and drawings of a report, in their order. */
 export type ReportView = {
@@ -44,6 +45,18 @@ export type ReportView = {
   /** What is looked up: one by one, and what words mean. */
   readonly appendix: readonly SectionView[]
   readonly footer: string
+}
+
+/** Tables to look something up in are folded if a section has more rows of them: on a phone each row is as high as a paragraph. */
+const MAX_UNFOLDED = 2
+
+/** A section to look something up in, as the page shows it. */
+function folded(section: SectionView): SectionView {
+  if (section.tables.reduce((sum, { rows }) => sum + rows.length, 0) <= MAX_UNFOLDED) return section
+  const tables = section.tables.map((table) =>
+    table.rows.length === 0 ? table : { ...table, fold: plural(table.rows.length, 'row') },
+  )
+  return { ...section, tables }
 }
 
 /** Words a summary. Equal summaries give equal views, wherever and whenever that is. */
@@ -66,7 +79,8 @@ export function viewOf(summary: Summary): ReportView {
       trendSection(wording),
       notEncryptedSection(wording),
       otherClassesSection(wording),
-      notEnoughEvidenceSection(wording),
+      // Its paths are listed above with what lacks.
+      folded(notEnoughEvidenceSection(wording)),
       coverageSection(wording),
       workloadsSection(summary),
       dataFlowSection(wording),
@@ -85,7 +99,7 @@ export function viewOf(summary: Summary): ReportView {
       gapsSection(wording),
       ...otherSections(wording),
       glossarySection(),
-    ],
+    ].map(folded),
     footer: `ciphertrail ${printable(summary.version)}, ${label}, times in ${printable(period.timeZone)}`,
   }
 }

@@ -52,6 +52,8 @@ export type TableView = {
   readonly caption: string
   /** Small and all numbers: it stays a table on a narrow screen. */
   readonly isMatrix: boolean
+  /** How long it is, such as `12 rows`, where the page shows it only when it is opened; empty where it always does. */
+  readonly fold: string
   /** `share` is the width in percent. */
   readonly columns: readonly { readonly title: string; readonly isNumber: boolean; readonly share: number }[]
   readonly rows: readonly RowView[]
@@ -103,6 +105,7 @@ export function table(
     title: '',
     caption,
     isMatrix: false,
+    fold: '',
     columns,
     rows: rows.map((row) => {
       const { id, cells: all, detail } = 'cells' in row ? row : { id: '', cells: row, detail: null }

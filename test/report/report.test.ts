@@ -349,6 +349,7 @@ test('every character that the PDF is said to draw is drawn', () => {
     title: signs,
     caption: signs,
     isMatrix: false,
+    fold: '',
     columns: [{ title: signs, isNumber: false, share: 100 }],
     rows: [{ id: '', head: cell, cells: [], detail: null }],
   }

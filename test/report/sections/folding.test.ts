@@ -5,6 +5,7 @@ import type { ReportInput } from '../../../lib/report/report-input.ts'
 import { viewOf } from '../../../lib/report/report-view.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import type { TableView } from '../../../lib/report/table-cells.ts'
+import { firstRows } from '../../../lib/report/words/report-context.ts'
 import {
   type StoryPath,
   cluster,
@@ -171,4 +172,24 @@ test('a name that looks like a time and is none is said as it stands', () => {
   )
   const text = JSON.stringify([sections, appendix])
   assert.match(text, /skips 2026-02-30T00:00:00Z since Tue 17 Nov/, 'the one is a name, the other a time')
+})
+
+test('a list that is cut counts what its rows stand for, not its rows', () => {
+  assert.deepEqual(firstRows([['a', 'b', 'c'], ['d'], ['e']], 2, 'paths.csv', 'path'), {
+    shown: [['a', 'b', 'c'], ['d']],
+    note: ' 4 of 5 paths are shown, in 2 rows; all stand in paths.csv.',
+  })
+  assert.equal(firstRows([['a', 'b']], 1, 'paths.csv', 'path').note, '')
+})
+
+test('long tables of the appendix are folded, and before it only those of paths that are listed above', () => {
+  const { sections, appendix } = viewOf(summarise(storyOfAWeek()))
+  const looked = ['not-enough-evidence']
+  for (const { id, tables } of sections)
+    if (!looked.includes(id)) for (const { fold } of tables) assert.equal(fold, '', id)
+  for (const { id, tables } of [...sections.filter((one) => looked.includes(one.id)), ...appendix]) {
+    const isLong = tables.reduce((sum, { rows }) => sum + rows.length, 0) > 2
+    for (const { rows, fold } of tables) assert.equal(fold !== '', isLong && rows.length > 0, id)
+  }
+  assert.equal(appendix.find(({ id }) => id === 'controls')?.tables[0]?.fold, '9 rows')
 })
