@@ -5,6 +5,7 @@
 import type { Endpoint } from '../../model/path.ts'
 import type { Subject } from '../../model/judgement.ts'
 import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
+import { conclusionWords } from '../sections/enforcement.ts'
 import { severityOf } from '../summary/severity.ts'
 import { type PathDetails, NO_DETAILS, detailsIn, isOpenAtEnd } from '../summary/path-details.ts'
 import { isClear } from '../summary/path-summary.ts'
@@ -122,6 +123,7 @@ const CHANGES: Columns<Summary['changes']['all'][number]> = {
   ended_at: ({ episode }) => episode?.endedAt ?? null,
   ending: ({ episode }) => episode?.ending ?? null,
   open_seconds: ({ openSeconds }) => openSeconds,
+  seen_since: ({ isSeenSince }) => isSeenSince,
   identity_of: ({ identity }) => identity?.end ?? null,
   identity_before: ({ identity }) => identity?.before ?? null,
   identity_after: ({ identity }) => identity?.after ?? null,
@@ -207,6 +209,7 @@ const ENFORCEMENT: Columns<Summary['enforcement'][number]> = {
   worst_state: ({ mark }) => mark,
   refused_seen: ({ isRefused }) => isRefused,
   reading: ({ reading }) => reading,
+  conclusion: conclusionWords,
   paths: ({ paths }) => paths,
 }
 

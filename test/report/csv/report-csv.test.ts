@@ -5,6 +5,7 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { csvFiles } from '../../../lib/report/csv/report-csv.ts'
 import { printable } from '../../../lib/text/printable.ts'
+import { enforcementSection } from '../../../lib/report/sections/enforcement.ts'
 import { verificationSection } from '../../../lib/report/sections/verification.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import type { Summary } from '../../../lib/report/summary/summary.ts'
@@ -90,4 +91,21 @@ test('docs/report-data.md describes every file and each of its columns, in order
   )
   for (const { name, columns } of csvFiles(summarise(storyOfAWeek())))
     assert.deepEqual(described.get(name), columns, name)
+})
+
+test('changes.csv says what was not seen since, and enforcement.csv concludes in the words of the page', () => {
+  const summary = summarise(storyOfAWeek())
+  const rowsOf = (name: string): Record<string, string>[] =>
+    parse(csvFiles(summary).find((file) => file.name === name)?.body ?? '', { columns: true, record_delimiter: '\r\n' })
+  assert.deepEqual(
+    rowsOf('changes.csv').map(({ seen_since: seen }) => seen),
+    summary.changes.all.map(({ isSeenSince }) => (isSeenSince === null ? '' : String(isSeenSince))),
+  )
+  const conclusions = rowsOf('enforcement.csv').map(({ conclusion }) => conclusion)
+  const table = enforcementSection(summary).tables[0]
+  assert.deepEqual(
+    conclusions,
+    table?.rows.map(({ cells }) => cells.at(-1)?.lines.join('')),
+  )
+  assert.ok(conclusions.includes('allowed, not seen used without mesh TLS'))
 })
