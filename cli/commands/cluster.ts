@@ -9,6 +9,7 @@ import { ClusterOptionError } from '../../lib/store/registry/registration.ts'
 import { addCluster, type DecidedCluster, readClusters, removeCluster } from '../../lib/store/registry/registry.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
+import { utcTime } from '../../lib/time/dates.ts'
 import { chosenClusters, openStore, storeWarnings } from '../open-store.ts'
 import { tableLines } from '../terminal-table.ts'
 import { openRegistered, openTrust, refusePlaces } from '../operator-trust.ts'
@@ -177,12 +178,14 @@ export function addClusterCommands(program: Command, console: Console): void {
       else
         for (const line of tableLines(clusters, [
           { heading: 'ID', text: ({ id }) => id },
-          { heading: 'REGISTERED', text: ({ registeredAt }) => registeredAt },
+          { heading: 'REGISTERED (UTC)', text: ({ registeredAt }) => utcTime(registeredAt) },
           {
             heading: 'WINDOW',
             text: ({ windows }) =>
               windows
-                .map(({ since, minutes }, index) => (index === 0 ? `${minutes}m` : `${minutes}m from ${since}`))
+                .map(({ since, minutes }, index) =>
+                  index === 0 ? `${minutes}m` : `${minutes}m from ${utcTime(since)}`,
+                )
                 .join(', '),
           },
           { heading: 'CONTEXT', text: ({ context }) => context ?? '-' },

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { foldLines } from '../../lib/text/fold-lines.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
+import { utcRange, utcTime } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { type Attempted, collectWindows } from '../../lib/jobs/attempt-windows.ts'
@@ -131,8 +132,8 @@ async function collectCluster(
       objects,
       access,
       progress: (index, done, all) => {
-        const { start = '', end = '' } = due[index] ?? {}
-        const title = `${cluster.id} ${start} to ${end} (${index + 1} of ${due.length})`
+        const window = due[index]
+        const title = `${cluster.id} ${window === undefined ? '' : utcRange(window)} (${index + 1} of ${due.length})`
         console.progress(`Collecting ${title}: ${done} of ${all} queries`)
       },
       deriving: () => console.progress(`Deriving ${cluster.id}`),
@@ -156,7 +157,7 @@ async function collectCluster(
     const then =
       next === undefined
         ? ''
-        : `; the ${next.isFirst ? 'first' : 'next'} window ends at ${next.end} and can be collected a minute later, until then: ciphertrail look ${cluster.id}`
+        : `; the ${next.isFirst ? 'first' : 'next'} window ends ${utcTime(next.end)} (UTC) and can be collected a minute later, until then: ciphertrail look ${cluster.id}`
     console.out(`${cluster.id}: nothing is due${then}`)
   }
   return isWhole && unreachable === 0 && attempted.every(({ snapshot }) => snapshot.complete)
@@ -241,7 +242,7 @@ async function printAttempt(
   const share =
     ratio === null ? 'coverage not known' : `${(Math.floor(ratio * 1000) / 10).toFixed(1)} % of proxy time observed`
   console.out(
-    `${cluster.id} ${window.start} to ${window.end}: ${snapshot.complete ? 'complete' : 'incomplete'}, ${seen}, ${share}`,
+    `${cluster.id} ${utcRange(window)} (UTC): ${snapshot.complete ? 'complete' : 'incomplete'}, ${seen}, ${share}`,
   )
 }
 

@@ -22,6 +22,7 @@ import {
   worstFirst,
 } from '../look-rows.ts'
 import { endJson, toJson } from '../../lib/text/format-json.ts'
+import { utcRange } from '../../lib/time/dates.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { openRegistered } from '../operator-trust.ts'
@@ -204,7 +205,7 @@ function verdictLines({ complete, result }: Look, name: string, console: Console
   return [
     ...wrapped(`${name}${verdictLine(result)}`, widthOf(console)).map(color),
     ...(complete ? [] : wrapped(part, widthOf(console)).map(colors.yellow)),
-    ...wrapped(`From ${result.window.start} to ${result.window.end}; nothing was stored.`, widthOf(console)),
+    ...wrapped(`From ${utcRange(result.window)} (UTC); nothing was stored.`, widthOf(console)),
   ]
 }
 

@@ -61,6 +61,16 @@ export function datesOf(period: { readonly from: string; readonly to: string; re
   }
 }
 
+/** `Tue 1 Dec 2026 09:00`: a time (RFC 3339) in UTC, where no period stands beside it. */
+export function utcTime(time: string): string {
+  return datesOf({ from: time, to: time, timeZone: 'UTC' }).full(time)
+}
+
+/** `Tue 1 Dec 2026 09:00 to 09:10`: a window in UTC, where no period stands beside it. */
+export function utcRange({ start, end }: { readonly start: string; readonly end: string }): string {
+  return datesOf({ from: start, to: end, timeZone: 'UTC' }).fullRange(start, end)
+}
+
 function dayOf(at: Temporal.ZonedDateTime): string {
   return `${DAYS[at.dayOfWeek - 1]} ${at.day} ${MONTHS[at.month - 1]}`
 }

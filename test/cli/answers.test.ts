@@ -669,7 +669,7 @@ test('collect without times begins at the oldest sample, and later fills what is
   assert.deepEqual({ code: nothing.code, stderr: nothing.stderr }, { code: 0, stderr: '' })
   assert.match(
     nothing.stdout,
-    /^shop: nothing is due; the next window ends at 2026-11-24T13:25:00Z and can be collected a minute later, until then: ciphertrail look shop\n$/,
+    /^shop: nothing is due; the next window ends Tue 24 Nov 2026 13:25 \(UTC\) and can be collected a minute later, until then: ciphertrail look shop\n$/,
   )
 
   // A period asks for what is missing in it, a time for one window again.
@@ -770,7 +770,7 @@ test('cluster add changes what is given and keeps the rest; another window size 
   const table = await run(['cluster', 'list', ...store], { folder })
   assert.match(
     table.stdout,
-    /^prod .* 60m, 15m from \d{4}-\d\d-\d\dT00:00:00Z .* p .* http:\/\/127\.0\.0\.1:9090 +off$/m,
+    /^prod .* 60m, 15m from \w{3} \d+ \w{3} \d{4} 00:00 .* p .* http:\/\/127\.0\.0\.1:9090 +off$/m,
   )
   assert.match((await add('--port-forward')).stdout, /updated/)
   assert.match((await run(['cluster', 'list', ...store], { folder })).stdout, /^prod .* port-forward +off$/m)

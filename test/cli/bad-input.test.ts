@@ -299,7 +299,7 @@ for (const failing of FAILURES) {
 
     assert.equal(ran.code, 1)
     assertClear(ran, says, lines)
-    assert.match(ran.stdout, /^shop 2026-11-24T13:05:00Z to 2026-11-24T13:10:00Z: incomplete, [^\n]*\n$/)
+    assert.match(ran.stdout, /^shop Tue 24 Nov 2026 13:05 to 13:10 \(UTC\): incomplete, [^\n]*\n$/)
     const attempt = await attemptOf(store)
     assert.equal(attempt.complete, false)
     assert.equal(attempt.metrics.status, metrics)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { calendarMarks, datesOf, durationWords } from '../../lib/time/dates.ts'
+import { calendarMarks, datesOf, durationWords, utcRange, utcTime } from '../../lib/time/dates.ts'
 
 const WEEK = { from: '2026-11-15T23:00:00Z', to: '2026-11-22T23:00:00Z', timeZone: 'Europe/Berlin' }
 
@@ -73,5 +73,17 @@ test('calendarMarks() marks by the clock on the wall, also where it changes', ()
   assert.equal(
     marks('2026-09-04T04:00:00Z', '2026-09-09T03:00:00Z', 'America/Santiago').last?.at,
     '2026-09-08T03:00:00Z',
+  )
+})
+
+test('utcTime() and utcRange() say the year, and the day once', () => {
+  assert.equal(utcTime('2026-12-01T09:00:30Z'), 'Tue 1 Dec 2026 09:00:30')
+  assert.equal(
+    utcRange({ start: '2026-12-01T09:00:00Z', end: '2026-12-01T09:10:00Z' }),
+    'Tue 1 Dec 2026 09:00 to 09:10',
+  )
+  assert.equal(
+    utcRange({ start: '2026-12-31T23:00:00Z', end: '2027-01-01T00:00:00Z' }),
+    'Thu 31 Dec 2026 23:00 to Fri 1 Jan 2027 00:00',
   )
 })

@@ -233,7 +233,10 @@ describe('Proxies read by port-forward', () => {
       '--no-prometheus',
     )
     assert.equal(added.code, 0, added.stderr)
-    assert.match((await command('cluster', 'list')).stdout, / none +all\n$/)
+    assert.match(
+      (await command('cluster', 'list')).stdout,
+      /^ID +REGISTERED \(UTC\) .*\nprod +[A-Z][a-z]{2} \d+ [A-Z][a-z]{2} \d{4} \d\d:\d\d.* none +all\n$/,
+    )
     const checked = await command('cluster', 'check', 'prod')
     assert.equal(checked.code, 0, checked.stdout)
     assert.match(checked.stdout, /^√ may get pods\/portforward in all namespaces$/m)
@@ -268,7 +271,7 @@ describe('Proxies read by port-forward', () => {
     mesh.setTime(4000)
     const later = await command('collect', '--now', timeAt(3960))
     assert.match(later.stderr, /^Lost: 11 windows of cluster "prod" .*, and proxies tell nothing of the past\n/)
-    assert.match(later.stdout, /^prod 2026-11-24T13:00:00Z to 2026-11-24T13:05:00Z: complete, /)
+    assert.match(later.stdout, /^prod Tue 24 Nov 2026 13:00 to 13:05 \(UTC\): complete, /)
 
     const without = await startMesh(context, { pods: [pod('deployment/bare', { meshed: false })] })
     const bare = ['cluster', 'add', 'bare', '--kubeconfig', without.kubeconfig, '--no-prometheus']
