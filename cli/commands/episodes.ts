@@ -3,6 +3,9 @@ import { endName } from '../../lib/assess/judge/waived.ts'
 import { type EpisodeRow, byNewest, episodeJson, readEpisodes } from '../../lib/query/episodes.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
 import { notKnown } from '../../lib/query/routes/cluster-history.ts'
+import type { ReportSettings } from '../../lib/model/judgement.ts'
+import { PATH_CLASSES } from '../../lib/model/path.ts'
+import { CLASS_WORDS, plural } from '../../lib/report/words/vocabulary.ts'
 import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
@@ -58,7 +61,7 @@ export function addEpisodes(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       printReplays(clusters, console.err)
-      const { platformNamespaces } = await declaredSettings(objects)
+      const settings = await declaredSettings(objects)
       const { declared: waivers } = await declaredWaivers(objects)
       const wanted = { from, to, namespace: options.namespace, open: options.open }
       const found: EpisodeRow[] = []
@@ -67,7 +70,7 @@ export function addEpisodes(program: Command, console: Console): void {
         const { cluster: answer, rows } = await readEpisodes(cluster, wanted, {
           objects,
           now,
-          platformNamespaces,
+          platformNamespaces: settings.platformNamespaces,
           waivers,
         })
         found.push(...rows)
@@ -85,16 +88,29 @@ export function addEpisodes(program: Command, console: Console): void {
       }
       found.sort(byNewest)
       if (options.json === true) for (const row of found) console.out(toJson(episodeJson(row)))
-      else if (found.length > 0)
-        for (const line of tableLines(
-          found,
-          columns(datesOf({ from, to, timeZone: 'UTC' }), clusters.length > 1, console.colors),
-          tableWidth(console),
-        ))
+      else if (found.length > 0) {
+        const shown = columns(datesOf({ from, to, timeZone: 'UTC' }), clusters.length > 1, console.colors)
+        for (const line of tablesByClass(found, settings, (rows) => tableLines(rows, shown, tableWidth(console))))
           console.out(line)
-      else if (missing === 0) console.err('No episodes found.')
+      } else if (missing === 0) console.err('No episodes found.')
       if (missing > 0) throw new FailedError()
     })
+}
+
+/** The judged episodes as one table, then each other class as a table under its name. */
+function tablesByClass(
+  found: readonly EpisodeRow[],
+  { judgedClasses }: Pick<ReportSettings, 'judgedClasses'>,
+  tableOf: (rows: readonly EpisodeRow[]) => readonly string[],
+): readonly string[] {
+  const judged = found.filter(({ class: of }) => judgedClasses.includes(of))
+  const tables = judged.length === 0 ? [] : [tableOf(judged)]
+  for (const of of PATH_CLASSES.filter((one) => !judgedClasses.includes(one))) {
+    const rows = found.filter((row) => row.class === of)
+    if (rows.length === 0) continue
+    tables.push([`${plural(rows.length, 'episode')} of ${CLASS_WORDS[of]}, not judged:`, ...tableOf(rows)])
+  }
+  return tables.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]))
 }
 
 function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): TerminalColumn<EpisodeRow>[] {

@@ -479,6 +479,23 @@ test('paths has one row for each path, in the order of the actions that end what
   assert.match(share ?? '', /^\d\d\.\d %$/)
 })
 
+test('episodes shows those of Linkerd’s own paths and of the platform apart, as not judged', async () => {
+  const told = await mesh.run('episodes', ...PERIOD(), '--json')
+  const known = Map.groupBy(parseNdjson(told.stdout), ({ class: of }) => String(of))
+  const shown = await mesh.run('episodes', ...PERIOD())
+  const tables = shown.stdout.trimEnd().split('\n\n')
+  const headings = tables.flatMap((table) => /^\d+ .*:$/m.exec(table)?.[0] ?? [])
+  const count = (of: string): number => known.get(of)?.length ?? 0
+  const plural = (of: string): string => `${count(of)} episode${count(of) === 1 ? '' : 's'}`
+  assert.deepEqual(headings, [
+    ...(count('mesh') === 0 ? [] : [`${plural('mesh')} of Linkerd’s own, not judged:`]),
+    ...(count('platform') === 0 ? [] : [`${plural('platform')} of the platform, not judged:`]),
+  ])
+  assert.ok(count('mesh') > 0 && count('application') > 0)
+  assert.equal(tables.length, headings.length + 1)
+  assert.doesNotMatch(tables[0] ?? '', / \w+\/linkerd(-viz)?\//)
+})
+
 test('-n and --state choose rows of paths, and say of how many in each class', async () => {
   const [billing, ...others] = await pathTables(...PERIOD(), '-n', 'billing')
   assert.ok(billing && billing.rows.length > 3)
