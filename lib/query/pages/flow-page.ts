@@ -175,25 +175,32 @@ function optionsFor(of: Pick<FlowOptions, 'cluster' | 'classes' | 'judged'>): Fl
 
 /** What must be known to read the drawing: what was not looked at. */
 function lacksOf({ clusters, before, period }: FlowDifference, dates: Dates): readonly string[] {
-  return clusters.flatMap(({ id, basis, problem, ...own }) => {
+  return clusters.flatMap(({ id, basis, problem, replay, ...own }) => {
     const named = `cluster ${printable(id)}`
     if (problem !== null) return [`${printable(problem)}.`]
     if (basis === 'none' || basis === 'not-collected')
       return [
         `Not compared: nothing of ${named} was collected in the seven days up to ${dates.moment(before.to)}, so what is new there is unknown.`,
       ]
-    return [[own.before, before] as const, [own.period, period] as const].flatMap(
-      ([{ windows, notCollected }, { to }]) =>
-        windows === 0
-          ? [
-              `Nothing of ${named} was expected in the seven days up to ${dates.moment(to)}: nothing there is known to be gone.`,
-            ]
-          : notCollected === 0
+    const spans = [[own.before, before] as const, [own.period, period] as const].flatMap(
+      ([{ windows, notCollected, expectedFrom }, { from, to }]) => {
+        const upTo = `the seven days up to ${dates.moment(to)}`
+        if (windows === 0) return [`Nothing of ${named} was expected in ${upTo}: nothing there is known to be gone.`]
+        return [
+          ...(expectedFrom !== null && toSeconds(expectedFrom) > toSeconds(from)
+            ? [`Not collected: ${named} was not looked at before ${dates.moment(expectedFrom)}, within ${upTo}.`]
+            : []),
+          ...(notCollected === 0
             ? []
-            : [
-                `Not collected: ${countWords(notCollected)} of ${plural(windows, 'window')} of ${named} in the seven days up to ${dates.moment(to)}.`,
-              ],
+            : [`Not collected: ${countWords(notCollected)} of ${plural(windows, 'window')} of ${named} in ${upTo}.`]),
+        ]
+      },
     )
+    // Of a replay no window is missed, so that none is counted after its last one.
+    const until = own.period.collectedUntil
+    return replay !== null && until !== null && toSeconds(until) < toSeconds(period.to)
+      ? [...spans, `Not collected: ${named} is a replay, of which nothing after ${dates.moment(until)} was recorded.`]
+      : spans
   })
 }
 

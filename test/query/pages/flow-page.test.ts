@@ -47,6 +47,20 @@ test('the difference of data flow shows what the API answers, as a drawing with 
   assert.deepEqual(paged, items)
 })
 
+test('what lies before the first window of a cluster, and after the last one of a replay, is told', async (t) => {
+  const objects = memoryObjects()
+  await fillNorth(objects)
+  await fillNorth(objects, 'south', 'A REPLAY')
+  const { page, signIn } = await startLocalSite(t, { objects, now: () => new Date('2026-11-24T14:00:00Z') })
+  const text = await page(`/flow?before=${BEFORE}&at=2026-11-24T13:00:00Z`, await signIn(TOKENS.all))
+  assert.match(
+    text,
+    /Not collected: cluster south was not looked at before Tue 24 Nov 12:00, within the seven days up to Tue 24 Nov 12:05/,
+  )
+  assert.match(text, /Not collected: cluster south is a replay, of which nothing after Tue 24 Nov 12:20 was recorded/)
+  assert.doesNotMatch(text, /cluster north is a replay/)
+})
+
 test('an earlier time of which nothing was collected calls nothing new', async (t) => {
   const { page, signIn } = await startLocalSite(t)
   const text = await page('/flow?before=2026-11-20', await signIn(TOKENS.all))
