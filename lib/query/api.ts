@@ -144,14 +144,12 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   })
   // Streamed, and so not kept; and the one place that takes an order.
   app.get(PACK_PATH, ({ req, get }) => {
-    const asked = { id: req.param('id'), grant: get('grant') }
-    refuseEncoded(req.path)
+    const { id = '' } = namesIn(req)
     refuseQuery(req.url)
-    return answerPack(req.raw, asked, deps)
+    return answerPack(req.raw, { id, grant: get('grant') }, deps)
   })
   app.post(PACK_PATH, async ({ req, get }) => {
-    const id = req.param('id')
-    refuseEncoded(req.path)
+    const { id = '' } = namesIn(req)
     refuseQuery(req.url)
     if (isFromElsewhere(req.raw))
       throw new ProblemError('not-allowed', 'Cannot ask for a pack from a page of another site: ask from here')
@@ -171,8 +169,7 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   const histories = keepHistories()
   for (const [index, { path, types }] of routesOf(deps).entries()) {
     app.get(path, async ({ req, get }) => {
-      // IAM's policies know the path as it was sent, so that no name may be that of another path: none of ours is encoded.
-      const names = req.path.includes('%') ? {} : req.param()
+      const names = namesIn(req)
       const wanted = types(names)
       const type = acceptedType(req.header('accept') ?? null, wanted)
       if (type === undefined)
@@ -225,10 +222,15 @@ function methodProblem(method: string, allow = 'GET, HEAD'): Response {
   )
 }
 
-/** IAM's policies know the path as it was sent: no name of ours is encoded. */
-function refuseEncoded(path: string): void {
-  if (path.includes('%')) throw NOT_FOUND
+/**
+ * The names in a path. IAM's policies know it as it was sent, so that no name may be that of another path: none of ours is encoded, and one that is names
+ * nothing.
+ */
+function namesIn(req: { readonly path: string; readonly param: () => Names }): Names {
+  return req.path.includes('%') ? {} : req.param()
 }
+
+type Names = Readonly<Record<string, string>>
 
 function refuseQuery(url: string): void {
   readNoQuery(new URL(url).searchParams)
