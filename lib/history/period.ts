@@ -151,6 +151,7 @@ export function unreadPeriod(
       crypto: null,
       errors: [{ window: period.to, line }],
       facts: periodFacts([]),
+      isUnread: true,
     },
     past: {
       id,

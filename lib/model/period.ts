@@ -24,6 +24,8 @@ export type ClusterPeriod = {
   readonly errors: readonly { readonly window: string; readonly line: string }[]
   /** Workloads, identities and cryptography in the windows of the period. Absent: unknown, and judged so. */
   readonly facts?: PeriodFacts
+  /** Its history cannot be read: which of its paths were open is unknown, also of those that were open before the period. */
+  readonly isUnread?: true
 }
 
 /** Facts that only the window results have: rules need them, and the latest window alone would hide them. */

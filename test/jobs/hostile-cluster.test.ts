@@ -127,6 +127,10 @@ test('a cluster of which nothing is derived yet counts as not collected, and kee
   await writeAttempt(snapshotOf('new', 0), { objects })
   const { clusters } = await reportOf(objects)
   assert.deepEqual(
+    clusters.map(({ isUnread }) => isUnread),
+    [undefined, true, undefined],
+  )
+  assert.deepEqual(
     clusters.map(({ id, windows, errors }) => [id, windows.filter(({ collected }) => collected).length, errors.length]),
     [
       ['east', 2, 0],

@@ -47,7 +47,8 @@ export function subjectOf({
 /** @param beside what else is so: named only if nothing is worse, before what is well */
 function subjectParts(summary: Summary, unregistered: readonly string[], news: News, beside: string): string[] {
   const { clusters, collectedWindows, figures } = summary
-  const { openNow, atSomeTime, notEnoughEvidence, judged } = figures
+  const { openNow, atSomeTime, notEnoughEvidence, judged, openUnknownOn } = figures
+  const atLeast = openUnknownOn === undefined ? '' : 'at least '
   const all = clusters.length + unregistered.length
   if (all === 0) return ['no data: no cluster is registered']
   if (clusters.length === 0) return [`no data: ${all === 1 ? 'its cluster is' : 'its clusters are'} not registered`]
@@ -61,12 +62,14 @@ function subjectParts(summary: Summary, unregistered: readonly string[], news: N
     ...(missing > 0 ? [`${countWords(missing)} of ${plural(all, 'cluster')} not observed`] : []),
     ...(isLittle && missing < all ? [seenWords] : []),
   ]
-  if (openNow > 0) return [...before, unencrypted(openNow), ...changeParts(summary)]
+  if (openNow > 0) return [...before, `${atLeast}${unencrypted(openNow)}`, ...changeParts(summary)]
   // No number of unencrypted paths stands without what it rests on: zero must not read as an all-clear.
   return [
     ...before,
     ...(before.length === 0 && notEnoughEvidence === 0 && beside !== '' ? [beside] : []),
-    ...(judged === 0 ? ['no path had traffic to judge'] : [unencrypted(0), ...changeParts(summary)]),
+    ...(judged === 0
+      ? ['no path had traffic to judge']
+      : [`${unencrypted(0)}${atLeast === '' ? '' : ' elsewhere'}`, ...changeParts(summary)]),
     ...(atSomeTime === 0 ? [] : [`${countWords(atSomeTime)} at some time`]),
     ...(notEnoughEvidence === 0 ? [] : [`${countWords(notEnoughEvidence)} without enough evidence`]),
     ...(isLittle ? [] : [seenWords]),

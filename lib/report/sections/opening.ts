@@ -62,8 +62,18 @@ function staleWords(summary: Summary): readonly string[] {
   return [`Nothing was collected after ${each.join(', ')}${more}.`]
 }
 
-/** `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` */
+/**
+ * `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` Of clusters whose history cannot be read it says that they may
+ * have more.
+ */
 export function openPathsWords(summary: Summary): string {
+  const { openUnknownOn = [] } = summary.figures
+  if (openUnknownOn.length === 0) return knownOpenWords(summary)
+  const named = `${openUnknownOn.length === 1 ? 'cluster' : 'clusters'} ${openUnknownOn.map(printable).join(', ')}`
+  return `${knownOpenWords(summary)} How many are on ${named} is unknown: ${openUnknownOn.length === 1 ? 'its history' : 'their histories'} cannot be read.`
+}
+
+function knownOpenWords(summary: Summary): string {
   const { figures, settings } = summary
   const { openNow, openBefore, atSomeTime, judged } = figures
   const path = `${settings.judgedClasses.join(', ')} path`
@@ -76,7 +86,7 @@ export function openPathsWords(summary: Summary): string {
   const waived = openNow > 0 ? figures.waivedNow : figures.waived
   const accepted = waived === 0 ? [] : [`${countWords(waived)} accepted by a waiver`]
   if (openNow > 0)
-    return `${capital(plural(openNow, path))} ${openNow === 1 ? are[0] : are[1]} unencrypted ${when} (${[openSplit(figures), ...accepted].join('; ')})${change}.`
+    return `${capital(`${figures.openUnknownOn === undefined ? '' : 'at least '}${plural(openNow, path)}`)} ${openNow === 1 ? are[0] : are[1]} unencrypted ${when} (${[openSplit(figures), ...accepted].join('; ')})${change}.`
   if (atSomeTime > 0)
     return `No ${path} ${are[0]} unencrypted ${when}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted.map((words) => ` (${words})`).join('')}.`
   return judged === 0 ? `No ${path} had traffic to judge.` : `No ${path} was seen unencrypted in ${period}${change}.`

@@ -165,7 +165,7 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
   const median = episodes.timeToFix.median
   return [
     {
-      value: seen(openNow),
+      value: openValue(figures, seen(openNow)),
       label: `unencrypted at the end of ${period}`,
       note:
         openBefore === null
@@ -204,6 +204,12 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
       isOpen: false,
     },
   ]
+}
+
+/** No number stands alone for clusters of which nobody knows how many are open. */
+function openValue({ openNow, openUnknownOn }: Wording['summary']['figures'], seen: string): string {
+  if (openUnknownOn === undefined) return seen
+  return openNow === 0 ? 'unknown' : `at least ${seen}`
 }
 
 function changeWords(change: number, period: string): string {

@@ -31,6 +31,8 @@ export type Figures = {
   readonly encrypted: number
   /** `atSomeTime`, `notEnoughEvidence` and `encrypted` together. */
   readonly judged: number
+  /** Ids of clusters whose history cannot be read, so that `openNow` is at least what it says; absent: none. */
+  readonly openUnknownOn?: readonly string[]
 }
 
 /** How much of the calendar was looked at. */
@@ -52,7 +54,16 @@ export type Monitored = {
 export function figuresOf(
   paths: readonly PathSummary[],
   exposures: readonly Exposure[],
-  { episodes, from }: { readonly episodes: Episodes['all']; readonly from: string | null },
+  {
+    episodes,
+    from,
+    unread,
+  }: {
+    readonly episodes: Episodes['all']
+    readonly from: string | null
+    /** Ids of clusters whose history cannot be read. */
+    readonly unread: readonly string[]
+  },
 ): Figures {
   const by = (verdict: PathSummary['verdict']) => paths.filter((path) => path.verdict === verdict).length
   const [notEnoughEvidence, encrypted] = [by('not-enough-evidence'), by('pass')]
@@ -74,6 +85,7 @@ export function figuresOf(
     notEnoughEvidence,
     encrypted,
     judged: exposures.length + notEnoughEvidence + encrypted,
+    ...(unread.length === 0 ? {} : { openUnknownOn: unread }),
   }
 }
 

@@ -118,7 +118,11 @@ export function summarise(input: ReportInput): Summary {
     settings: input.settings,
     monitored: monitoredOf(input.clusters, period),
     paths: all,
-    figures: figuresOf(paths, notEncrypted, { episodes: episodes.all, from: isCompared ? period.from : null }),
+    figures: figuresOf(paths, notEncrypted, {
+      episodes: episodes.all,
+      from: isCompared ? period.from : null,
+      unread: unreadOf(input),
+    }),
     counts: countMarks(paths.map(({ mark }) => mark)),
     actions,
     owners: ownersOf(all, actions, input),
@@ -154,9 +158,13 @@ function classSummary(of: PathClass, all: readonly PathSummary[], input: ReportI
       paths,
       notEncrypted,
       episodes,
-      figures: figuresOf(paths, notEncrypted, { episodes, from: null }),
+      figures: figuresOf(paths, notEncrypted, { episodes, from: null, unread: unreadOf(input) }),
     },
   ]
+}
+
+function unreadOf({ clusters }: ReportInput): readonly string[] {
+  return clusters.flatMap(({ id, isUnread }) => (isUnread === true ? [id] : [])).sort(compareText)
 }
 
 function byWorkload(a: Workload, b: Workload): number {

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgedPathsWords, headlineWords, notesOf, verdictOf } from '../../../lib/report/sections/opening.ts'
-import { summarise } from '../../../lib/report/summary/summary.ts'
-import { cluster, coverageOf, hours, report, workload } from '../../support/stored/report-input.ts'
+import {
+  judgedPathsWords,
+  headlineWords,
+  notesOf,
+  openPathsWords,
+  verdictOf,
+} from '../../../lib/report/sections/opening.ts'
+import { pageOne } from '../../../lib/report/sections/page-one.ts'
+import { type Summary, summarise } from '../../../lib/report/summary/summary.ts'
+import { wordingOf } from '../../../lib/report/words/report-context.ts'
+import { PERIOD, cluster, coverageOf, episode, hours, report, workload } from '../../support/stored/report-input.ts'
 
 const encrypted = {
   pathId: 'a',
@@ -39,6 +47,37 @@ test('a cluster that was not collected lately is told before the verdict, which 
   const open = summarise(report([cluster('north', hours({ missing: lost }), [plaintext])]))
   assert.match(headlineWords(open), /unencrypted when last seen/)
   assert.doesNotMatch(headlineWords(open), /at the end of|now/)
+})
+
+test('a cluster whose history cannot be read takes no path out of the open ones unsaid', () => {
+  const dark = cluster('north', hours({ missing: Array.from({ length: 168 }, (_, index) => index) }), [], {
+    isUnread: true,
+  })
+  const opened = episode(encrypted.pathId, PERIOD.from)
+  const plaintext = {
+    ...encrypted,
+    stretches: [{ from: 0, to: 167, state: 'plaintext', opens: 1, bytes: 1, episode: opened }],
+  } as const
+  const unread = 'How many are on cluster north is unknown: its history cannot be read.'
+  const [open, none, all] = [[plaintext], [encrypted], null].map((paths) =>
+    summarise(report([...(paths === null ? [] : [cluster('west', hours(), paths)]), dark])),
+  )
+  assert.ok(open !== undefined && none !== undefined && all !== undefined)
+  assert.match(openPathsWords(open), /^At least 1 application path is unencrypted at the end of the week \(plaintext\)/)
+  assert.ok(openPathsWords(open).endsWith(unread))
+  assert.match(openPathsWords(none), /^No application path was seen unencrypted in the week/)
+  assert.ok(openPathsWords(none).endsWith(unread))
+  const figure = (summary: Summary) => pageOne(wordingOf(summary)).figures[0]?.value
+  assert.deepEqual([open, none, all].map(figure), ['at least 1', 'unknown', 'unknown'])
+  assert.deepEqual(
+    [open, none, all].map(({ figures: { openNow, openUnknownOn } }) => [openNow, openUnknownOn]),
+    [
+      [1, ['north']],
+      [0, ['north']],
+      [0, ['north']],
+    ],
+  )
+  assert.equal(summarise(report([cluster('west', hours(), [plaintext])])).figures.openUnknownOn, undefined)
 })
 
 test('a cluster that was taken out of the registry is named beside the verdict', () => {
