@@ -3,6 +3,7 @@ import { concurrently } from '../concurrently.ts'
 import { excessOfEdges } from '../assess/window/unreadable.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { TimelineMonth } from '../model/history.ts'
+import type { State } from '../model/path.ts'
 import type { Window } from '../model/time.ts'
 import type { WindowResult } from '../model/window.ts'
 import { archiveSchema, type FoldedWindow, latestFirst, readUnarchived, readWindowFrom, sinceOf } from './archive.ts'
@@ -150,16 +151,19 @@ export async function readHistory(
 /**
  * Reads a history as {@link readHistory} does, with the tag of its state: the same state is the same history, and its months. The tag is null while results are
  * being replaced, because the state allows the old and the new ones.
+ *
+ * @param states intervals of other states may be left out
  */
 export async function readTaggedHistory(
   clusterId: string,
   objects: Objects,
   isWanted: (month: string) => boolean = () => true,
+  states?: ReadonlySet<State>,
 ): Promise<{ readonly history: History; readonly etag: string | null } | undefined> {
   return whileItChanges(async () => {
     const { state, etag } = await readState(clusterId, objects)
     if (state === undefined) return undefined
-    const { watermark, episodes, months } = await foldedFurther(state, isWanted, objects)
+    const { watermark, episodes, months } = await foldedFurther(state, { isWanted, states }, objects)
     const isSettled = state.replacing.length === 0
     return { history: { watermark, episodes, months, since: sinceOf(state) }, etag: isSettled ? etag : null }
   })
@@ -167,13 +171,18 @@ export async function readTaggedHistory(
 
 async function foldedFurther(
   state: ClusterState,
-  isWanted: (month: string) => boolean,
+  {
+    isWanted,
+    states,
+  }: { readonly isWanted: (month: string) => boolean; readonly states: ReadonlySet<State> | undefined },
   objects: Objects,
 ): Promise<Timeline> {
   const hot = new Set(namedHotMonths(state).map(({ month }) => month))
   const recent = await readRecentFold(state, objects)
   const isNeeded = (month: string): boolean => (hot.has(month) ? recent === undefined : isWanted(month))
-  const months = await readMonths(state, isNeeded, objects)
+  // Folding goes on with every interval of the hot months.
+  const statesOf = (month: string) => (hot.has(month) ? undefined : states)
+  const months = await readMonths(state, isNeeded, { objects, statesOf })
   let timeline = emptyTimeline(state.cluster)
   let from = 0
   let { windows } = state
@@ -227,28 +236,32 @@ export async function readLatest(
 async function readMonths(
   { cluster, months }: ClusterState,
   isWanted: (month: string) => boolean,
-  objects: Objects,
+  {
+    objects,
+    statesOf,
+  }: { readonly objects: Objects; readonly statesOf: (month: string) => ReadonlySet<State> | undefined },
 ): Promise<TimelineMonth[] | undefined> {
   const read: TimelineMonth[] = []
   for (const named of months) {
     if (!isWanted(named.month)) continue
-    const month = await readMonth(cluster, named, objects)
+    const month = await readMonth(cluster, named, objects, statesOf(named.month))
     if (month === undefined) return undefined
     read.push(month)
   }
   return read
 }
 
-/** Reads a month; undefined if it is missing or has another hash than in the state. */
+/** Reads a month; undefined if it is missing or has another hash than in the state. `states`: as of `decodeMonth`. */
 export async function readMonth(
   cluster: string,
   { month, sha256 }: ClusterState['months'][number],
   objects: Objects,
+  states?: ReadonlySet<State>,
 ): Promise<TimelineMonth | undefined> {
   const stored = await objects.get(timelineKey(cluster, month))
   if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
   // The hash proves that ciphertrail derived these bytes, so they need no schema check.
-  return decodeMonth(stored.body)
+  return decodeMonth(stored.body, states)
 }
 
 /**

@@ -2,22 +2,24 @@
  * What readers ask for most, kept in memory: what was not encrypted, and which windows were collected. It is read again only for clusters whose state changed, so
  * that the number of clusters costs little.
  */
-import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
+import { UNENCRYPTED_STATES } from '../assess/window/episode-lifecycle.ts'
+import type { Episode, TimelineMonth } from '../model/history.ts'
 import type { Cluster } from '../model/registry.ts'
 import { parseEvidenceKey, evidenceKey, stateKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
 import { type History, readTaggedHistory } from './cluster-state.ts'
-import { historyProblem } from './history-problem.ts'
+import { historyProblem, readOrDamaged } from './history-problem.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
 import { NOTHING, monthsOf } from './period.ts'
 
 /** About so many bytes are kept. */
 const MAX_BYTES = 64 * 1024 * 1024
 
-/** About how many bytes an interval takes, and what one of its windows counted. */
+/** About how many bytes an interval takes, what one of its windows counted, and an episode. */
 const INTERVAL_BYTES = 1500
 const ACTIVITY_BYTES = 80
+const EPISODE_BYTES = 300
 
 /** What is kept is forgotten after this time without a question. */
 const UNUSED_MS = 60 * 60 * 1000
@@ -25,11 +27,11 @@ const UNUSED_MS = 60 * 60 * 1000
 /** The months of a cluster, with intervals of the states `plaintext` and `no-mesh-tls` alone. */
 export type UnencryptedHistory = Pick<History, 'months' | 'episodes'>
 
-/** Reads what was not encrypted in a period, as `readPresent` reads all. Throws as it does. */
+/** Reads what was not encrypted in a period, as `readPresentOrProblem` reads all. */
 export type KeptHistories = {
   /** Returns what is kept if nothing changed, for the cost of reading the state; undefined if it must be read. */
   readonly known: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory | undefined>
-  /** Reads it, and keeps it if there is space; or why it cannot be read, as `historyProblem` says it. */
+  /** Reads it, and keeps it if there is space; or why it cannot be read, in one line. */
   readonly read: (asked: Asked, objects: Objects) => Promise<UnencryptedHistory | string>
 }
 
@@ -64,16 +66,20 @@ export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
     },
     async read({ cluster, now, period }, objects) {
       const id = idOf(cluster, period)
-      const found = await readTaggedHistory(cluster.id, objects, monthsOf(period))
-      const problem = found === undefined ? await historyProblem(cluster, objects) : undefined
+      const found = await readOrDamaged(async () => ({
+        tagged: await readTaggedHistory(cluster.id, objects, monthsOf(period), UNENCRYPTED_STATES),
+      }))
+      if (typeof found === 'string') return found
+      const { tagged } = found
+      const problem = tagged === undefined ? await historyProblem(cluster, objects) : undefined
       if (problem !== undefined) return problem
-      const history = unencrypted(found?.history ?? NOTHING)
+      const history = unencrypted(tagged?.history ?? NOTHING)
       for (const [other, { usedAt }] of kept) if (now.getTime() - usedAt > UNUSED_MS) forget(other)
       forget(id)
       const own = bytesOf(history)
       // Whoever does not fit is read again: to make space for each in turn would keep none.
-      if (found !== undefined && found.etag !== null && bytes + own <= maxBytes) {
-        kept.set(id, { etag: found.etag, history: packed(history), bytes: own, usedAt: now.getTime() })
+      if (tagged !== undefined && tagged.etag !== null && bytes + own <= maxBytes) {
+        kept.set(id, { etag: tagged.etag, history: packed(history), bytes: own, usedAt: now.getTime() })
         bytes += own
       }
       return presentOf(cluster, now, history)
@@ -93,22 +99,21 @@ function presentOf(cluster: Cluster, now: Date, history: History): UnencryptedHi
 
 /** Episodes that no interval names are left out, too. */
 function unencrypted({ months, episodes, since, watermark }: History): History {
-  const slim = months.map((month) => ({ ...month, intervals: month.intervals.filter(isUnencrypted) }))
+  const slim = months.map((month) => ({
+    ...month,
+    intervals: month.intervals.filter(({ state }) => UNENCRYPTED_STATES.has(state)),
+  }))
   const named = new Set(slim.flatMap(({ intervals }) => intervals.flatMap(({ episode }) => episode?.id ?? [])))
   return { months: slim, episodes: episodes.filter(({ id }: Episode) => named.has(id)), since, watermark }
 }
 
-function isUnencrypted({ state }: Pick<Interval, 'state'>): boolean {
-  return state === 'plaintext' || state === 'no-mesh-tls'
-}
-
-function bytesOf({ months }: History): number {
+function bytesOf({ months, episodes }: History): number {
   return months.reduce(
     (sum, { windows, intervals }) =>
       sum +
       windows.length * WINDOW_BYTES +
       intervals.reduce((all, { activity }) => all + INTERVAL_BYTES + ACTIVITY_BYTES * activity.length, 0),
-    0,
+    EPISODE_BYTES * episodes.length,
   )
 }
 

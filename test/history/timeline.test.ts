@@ -388,7 +388,7 @@ async function storeAndRead({ months, ...rest }: Timeline): Promise<Timeline> {
     months
       .filter(({ month }) => hot.has(month))
       .map(encodeMonth)
-      .map(decodeMonth),
+      .map((body) => decodeMonth(body)),
   )
   return { ...timelineSchema.parse(JSON.parse(JSON.stringify(rest))), months: read }
 }

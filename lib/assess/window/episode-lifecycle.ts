@@ -13,8 +13,11 @@ export function isEncrypted(state: State): boolean {
 
 /** Whether a path counts as `not-encrypted` everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
-  return (state === 'plaintext' || state === 'no-mesh-tls') && outcome === 'allowed'
+  return UNENCRYPTED_STATES.has(state) && outcome === 'allowed'
 }
+
+/** The states of traffic without mesh TLS, allowed or refused. */
+export const UNENCRYPTED_STATES: ReadonlySet<PathWindow['state']> = new Set(['plaintext', 'no-mesh-tls'])
 
 /** Facts of one window that decide episodes, prepared once for all paths by {@link readingsOf}. */
 export type Readings = {

@@ -4,7 +4,7 @@ import { basicTime } from '../../store/keys.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { countQuiet } from '../rows/quiet-windows.ts'
 import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
-import { type ParquetColumn, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
+import { type ParquetColumn, type ReadRow, type Table, encodeTable, openTable } from './parquet-table.ts'
 
 /** Table of a month's paths, one row for each interval. Cluster and month are in its key, as Hive partitions. */
 export const TIMELINE_COLUMNS: readonly ParquetColumn<Interval>[] = [
@@ -159,11 +159,22 @@ export function encodeMonth(month: TimelineMonth): Buffer {
   return encodeTable(TIMELINE_COLUMNS, intervals, metadata)
 }
 
-/** Decodes a month. Throws for bytes that {@link encodeMonth} did not make: callers check the hash first. */
-export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
-  const { metadata, read } = openTable(body)
-  const { derivation, cluster, month, namespaces, windows } = metadata as MonthMetadata
-  const rows = await read({ columns: READ })
+/**
+ * Decodes a month, one row group at a time. Throws for bytes that {@link encodeMonth} did not make: callers check the hash first.
+ *
+ * @param states intervals of other states are left out; all if absent
+ */
+export async function decodeMonth(body: Uint8Array, states?: ReadonlySet<State>): Promise<TimelineMonth> {
+  const table = openTable(body)
+  const { derivation, cluster, month, namespaces, windows } = table.metadata as MonthMetadata
+  const intervals: Interval[] = []
+  for (let group = 0; group < table.groups; group++) {
+    if (states !== undefined && !(await hasState(table, group, states))) continue
+    for (const row of await table.read({ columns: READ, group })) {
+      if (states !== undefined && !states.has(row['state'] as State)) continue
+      intervals.push(intervalOf(row, cluster, intervals.at(-1)))
+    }
+  }
   return {
     format: 'ciphertrail/timeline/2',
     derivation: Number(derivation),
@@ -171,8 +182,12 @@ export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
     month,
     windows: await decodeCoverage(Buffer.from(windows, 'base64'), cluster),
     namespaces: JSON.parse(namespaces) as LabelledNamespaces | null,
-    intervals: rows.map((row) => intervalOf(row, cluster)),
+    intervals,
   }
+}
+
+async function hasState({ read }: Table, group: number, states: ReadonlySet<State>): Promise<boolean> {
+  return (await read({ columns: ['state'], group })).some((row) => states.has(row['state'] as State))
 }
 
 /** Returns the table of windows in a month's bytes. */
@@ -185,33 +200,49 @@ export function coverageIn(body: Uint8Array): Buffer {
 const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
 
 /** Returns the interval of a row. */
-function intervalOf(row: ReadRow, cluster: string): Interval {
-  return { ...intervalWithoutActivity(row, cluster), activity: activityOf(row) }
+function intervalOf(row: ReadRow, cluster: string, before: Interval | undefined): Interval {
+  return { ...intervalWithoutActivity(row, cluster, before), activity: activityOf(row) }
 }
 
-/** Returns the interval of a row of a table without the counts of each window. */
-export function intervalWithoutActivity(row: ReadRow, cluster: string): Omit<Interval, 'activity'> {
+/**
+ * Returns the interval of a row of a table without the counts of each window.
+ *
+ * @param before the interval before it: what is equal in both is in memory once
+ */
+export function intervalWithoutActivity(
+  row: ReadRow,
+  cluster: string,
+  before?: Pick<Interval, 'pathId' | 'source' | 'destination'>,
+): Omit<Interval, 'activity'> {
   const text = (name: string) => row[name] as string
   const maybe = (name: string) => (row[name] ?? null) as string | null
   const settings = maybe('settings')
   const candidates = maybe('candidates')
   const windows = row['windows'] as number
+  const pathId = text('path_id')
+  const source = {
+    kind: text('source_kind'),
+    namespace: text('source_namespace'),
+    name: text('source_name'),
+    serviceAccount: maybe('source_service_account'),
+  }
+  const destination = {
+    kind: text('destination_kind'),
+    namespace: text('destination_namespace'),
+    name: text('destination_name'),
+    serviceAccount: maybe('destination_service_account'),
+    cluster: maybe('destination_cluster'),
+  }
   return {
     cluster,
-    pathId: text('path_id'),
-    source: {
-      kind: text('source_kind'),
-      namespace: text('source_namespace'),
-      name: text('source_name'),
-      serviceAccount: maybe('source_service_account'),
-    },
-    destination: {
-      kind: text('destination_kind'),
-      namespace: text('destination_namespace'),
-      name: text('destination_name'),
-      serviceAccount: maybe('destination_service_account'),
-      cluster: maybe('destination_cluster'),
-    },
+    pathId: before?.pathId === pathId ? before.pathId : pathId,
+    source: before !== undefined && isSameEnd(source, before.source) ? before.source : source,
+    destination:
+      before !== undefined &&
+      destination.cluster === before.destination.cluster &&
+      isSameEnd(destination, before.destination)
+        ? before.destination
+        : destination,
     port: row['port'] as number,
     from: text('starts_at'),
     to: text('ends_at'),
@@ -235,6 +266,10 @@ export function intervalWithoutActivity(row: ReadRow, cluster: string): Omit<Int
       clearBytes: Number(row['clear_bytes']),
     },
   }
+}
+
+function isSameEnd(a: Source, b: Source): boolean {
+  return a.name === b.name && a.namespace === b.namespace && a.kind === b.kind && a.serviceAccount === b.serviceAccount
 }
 
 /** Returns an episode as it was when it opened; the cluster's state has its end. */

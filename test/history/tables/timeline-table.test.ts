@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Interval, TimelineMonth } from '../../../lib/model/history.ts'
+import { STATES } from '../../../lib/model/path.ts'
 import { emptyTimeline } from '../../../lib/history/fold-state.ts'
 import { foldWindows } from '../../../lib/history/timeline.ts'
 import { GROUP_ROWS, openTable } from '../../../lib/history/tables/parquet-table.ts'
@@ -31,6 +32,17 @@ test('a month is the same after it was written and read, and equal months are eq
         const read = await decodeMonth(body)
         assert.deepEqual(read, month)
         assert.deepEqual(encodeMonth(read), body)
+      }
+    }),
+  )
+})
+
+test('a month of which some states are read is the same month with intervals of these alone', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyHistory, fc.subarray([...STATES]), async (history, states) => {
+      for (const month of foldWindows(emptyTimeline('demo'), history).months) {
+        const intervals = month.intervals.filter(({ state }) => states.includes(state))
+        assert.deepEqual(await decodeMonth(encodeMonth(month), new Set(states)), { ...month, intervals })
       }
     }),
   )
