@@ -11,7 +11,6 @@ import type { Cluster } from '../model/registry.ts'
 import { type EpisodeSummary, summarizeEpisodes } from '../report/summary/episode-summary.ts'
 import { waivedRows } from '../assess/judge/waived.ts'
 import type { Waiver } from '../model/judgement.ts'
-import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { endJson } from '../text/format-json.ts'
 import { compareText } from '../text/order.ts'
@@ -55,42 +54,37 @@ export async function readEpisodes(
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly EpisodeRow[] }> {
   const { id } = cluster
   const { from, to } = wanted
-  try {
-    const history = await readPresentOrProblem(cluster, now, objects, { from, to })
-    if (typeof history === 'string') return { cluster: unreadCluster(cluster, history), rows: [] }
-    const { months, episodes } = history
-    const answer = clusterAnswer(cluster, months, { from, to })
-    const paths = knownEpisodes(
-      months.flatMap(({ intervals }) => intervals),
-      episodes,
-      { from, to },
-    )
-    // The rows of a path tell whether it is asked for, and how it was seen last.
-    const rowsOf = Map.groupBy(rows(months, episodes, wanted, { fixOf, platformNamespaces }), ({ pathId }) => pathId)
-    const classes = classesIn(months, { from, to }, platformNamespaces)
-    const known = answer.knownUntil ?? to
-    const found = summarizeEpisodes([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
-      ({ isNew: _, ...one }): EpisodeRow[] => {
-        const own = rowsOf.get(one.pathId)
-        const isOpen = one.episode.endedAt === null
-        if (own === undefined || (open !== undefined && open !== isOpen)) return []
-        const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
-        const [last] = waivedRows(seen.slice(-1), waivers, to)
-        return [
-          {
-            ...one,
-            class: pathClass(one, classes),
-            seconds: Math.max(0, lengthOf({ start: one.episode.openedAt, end: one.episode.endedAt ?? known })),
-            last: last === undefined ? null : lastOf(last),
-          },
-        ]
-      },
-    )
-    return { cluster: answer.cluster, rows: found.toSorted(byNewest) }
-  } catch (error) {
-    if (error instanceof DamagedError) return { cluster: unreadCluster(cluster, error.message), rows: [] }
-    throw error
-  }
+  const history = await readPresentOrProblem(cluster, now, objects, { from, to })
+  if (typeof history === 'string') return { cluster: unreadCluster(cluster, history), rows: [] }
+  const { months, episodes } = history
+  const answer = clusterAnswer(cluster, months, { from, to })
+  const paths = knownEpisodes(
+    months.flatMap(({ intervals }) => intervals),
+    episodes,
+    { from, to },
+  )
+  // The rows of a path tell whether it is asked for, and how it was seen last.
+  const rowsOf = Map.groupBy(rows(months, episodes, wanted, { fixOf, platformNamespaces }), ({ pathId }) => pathId)
+  const classes = classesIn(months, { from, to }, platformNamespaces)
+  const known = answer.knownUntil ?? to
+  const found = summarizeEpisodes([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
+    ({ isNew: _, ...one }): EpisodeRow[] => {
+      const own = rowsOf.get(one.pathId)
+      const isOpen = one.episode.endedAt === null
+      if (own === undefined || (open !== undefined && open !== isOpen)) return []
+      const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
+      const [last] = waivedRows(seen.slice(-1), waivers, to)
+      return [
+        {
+          ...one,
+          class: pathClass(one, classes),
+          seconds: Math.max(0, lengthOf({ start: one.episode.openedAt, end: one.episode.endedAt ?? known })),
+          last: last === undefined ? null : lastOf(last),
+        },
+      ]
+    },
+  )
+  return { cluster: answer.cluster, rows: found.toSorted(byNewest) }
 }
 
 /** The episode that began last first. */

@@ -5,7 +5,6 @@ import { readPresentOrProblem } from '../../history/history-problem.ts'
 import type { KeptHistories } from '../../history/kept-histories.ts'
 import { type HistoryQuery, collectedIn, rows, within } from '../../history/rows/path-history.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { DamagedError } from '../../store/objects/derived-object.ts'
 
 /** How many clusters are read at once: each holds some window results and its months. */
 export const CLUSTERS_AT_ONCE = 2
@@ -77,19 +76,14 @@ export async function readCluster(
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
   const asked = { cluster, now, period: { from, to } }
   const own = filters.state !== undefined && UNENCRYPTED.has(filters.state) ? histories : undefined
-  try {
-    const known =
-      (await own?.known(asked, objects)) ??
-      (await (own?.read(asked, objects) ?? readPresentOrProblem(cluster, now, objects, { from, to })))
-    if (typeof known === 'string') return { cluster: unreadCluster(cluster, known), rows: [] }
-    const { months, episodes } = known
-    return {
-      cluster: clusterAnswer(cluster, months, { from, to }).cluster,
-      rows: rows(months, episodes, { from, to, ...filters }, { fixOf: () => null, platformNamespaces }),
-    }
-  } catch (error) {
-    if (error instanceof DamagedError) return { cluster: unreadCluster(cluster, error.message), rows: [] }
-    throw error
+  const known =
+    (await own?.known(asked, objects)) ??
+    (await (own?.read(asked, objects) ?? readPresentOrProblem(cluster, now, objects, { from, to })))
+  if (typeof known === 'string') return { cluster: unreadCluster(cluster, known), rows: [] }
+  const { months, episodes } = known
+  return {
+    cluster: clusterAnswer(cluster, months, { from, to }).cluster,
+    rows: rows(months, episodes, { from, to, ...filters }, { fixOf: () => null, platformNamespaces }),
   }
 }
 

@@ -1,11 +1,10 @@
 import { concurrently } from '../../concurrently.ts'
-import { historyProblem } from '../../history/history-problem.ts'
+import { historyProblem, readOrDamaged } from '../../history/history-problem.ts'
 import { collectedWindow } from '../../history/window-at.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { Window } from '../../model/time.ts'
 import type { Crypto, WindowResult } from '../../model/window.ts'
 import { type EdgeRow, edgeRows } from '../../report/terminal/edge-rows.ts'
-import { DamagedError } from '../../store/objects/derived-object.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
 import { type Page, pageOf } from '../page.ts'
@@ -95,13 +94,10 @@ async function windowOrProblem(
   until: string,
   objects: Objects,
 ): Promise<WindowResult | { readonly problem: string; readonly isDamaged: boolean }> {
-  try {
-    const result = await collectedWindow(cluster, { at, until }, objects)
-    if (typeof result !== 'string') return result
-    const problem = await historyProblem(cluster, objects)
-    return { problem: problem ?? result, isDamaged: problem !== undefined }
-  } catch (error) {
-    if (error instanceof DamagedError) return { problem: error.message, isDamaged: true }
-    throw error
-  }
+  const found = await readOrDamaged(async () => ({ result: await collectedWindow(cluster, { at, until }, objects) }))
+  if (typeof found === 'string') return { problem: found, isDamaged: true }
+  const { result } = found
+  if (typeof result !== 'string') return result
+  const problem = await historyProblem(cluster, objects)
+  return { problem: problem ?? result, isDamaged: problem !== undefined }
 }
