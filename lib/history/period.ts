@@ -12,7 +12,7 @@ import type { Interval } from '../model/history.ts'
 import { type FoldedWindow, readWindowsOf } from './archive.ts'
 import { type KeptCapture, readCaptures } from '../store/evidence/captures.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
-import { classesIn, rows, stripsOf, within } from './rows/path-history.ts'
+import { type RowSources, classesIn, rows, stateStripsOf, within } from './rows/path-history.ts'
 import { listsAround } from './lists-around.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { type RowCounter, rowCounter } from './rows/row-counter.ts'
@@ -89,18 +89,15 @@ export async function readPeriodAndPast(
     return { state: read, windows: read === undefined ? [] : await readWindowsOf(read, period, objects) }
   })
   const captures = await namedCaptures(cluster, period, objects)
-  const { windows: expected, rows: told } = pastPeriod(history, period, platformNamespaces)
+  const { windows: expected, rows: told } = periodIn(history, period, { fixOf, platformNamespaces })
   const counter = rowCounter(told)
   const { results, viz, packets } = await readResults(state, { windows, period, captures, counter }, objects)
-  const strips = [...stripsOf(months, period)].map(
-    ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
-  )
   const current: ClusterPeriod = {
     id: clusterId,
     classes: classesIn(months, period, platformNamespaces),
     windows: expected,
     rows: counter.rows(),
-    strips: Object.fromEntries(strips),
+    strips: stateStripsOf(months, period),
     coverage: results.flatMap(({ coverage }) => coverage),
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
     crypto: results.findLast(({ collected }) => collected)?.crypto ?? null,
@@ -115,7 +112,10 @@ export async function readPeriodAndPast(
     current,
     past: {
       id: clusterId,
-      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span, platformNamespaces) })),
+      periods: earlier.map((span) => ({
+        ...span,
+        ...periodIn(history, span, { fixOf: withoutFix, platformNamespaces }),
+      })),
       episodes: episodesOf(
         months.flatMap(({ intervals }) => intervals),
         episodes,
@@ -142,7 +142,7 @@ export function unreadPeriod(
     current: {
       id,
       classes: classesIn(history.months, period, platformNamespaces),
-      windows: pastPeriod(history, period, platformNamespaces).windows,
+      windows: periodIn(history, period, { fixOf, platformNamespaces }).windows,
       // Without a readable window there are no paths.
       rows: [],
       strips: {},
@@ -155,7 +155,10 @@ export function unreadPeriod(
     },
     past: {
       id,
-      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span, platformNamespaces) })),
+      periods: earlier.map((span) => ({
+        ...span,
+        ...periodIn(history, span, { fixOf: withoutFix, platformNamespaces }),
+      })),
       episodes: [],
     },
   }
@@ -261,14 +264,17 @@ async function namedCaptures(cluster: Cluster, period: Span, objects: Objects): 
 
 const NO_GAPS: Coverage['gaps'] = []
 
-function pastPeriod(
+/** What is over is not to be fixed, and each text is as long as all else of a row. */
+const withoutFix = () => null
+
+function periodIn(
   { months, episodes }: Pick<History, 'months' | 'episodes'>,
   period: Span,
-  platformNamespaces: readonly string[],
+  sources: RowSources,
 ): Pick<PastPeriod, 'windows' | 'rows'> {
   return {
     windows: months.flatMap(({ windows }) => windows).filter(within(period)),
-    rows: rows(months, episodes, period, { fixOf, platformNamespaces }),
+    rows: rows(months, episodes, period, sources),
   }
 }
 

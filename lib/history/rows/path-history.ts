@@ -39,10 +39,14 @@ export type RowSources = {
 
 type MonthWindow = TimelineMonth['windows'][number]
 
+/** Windows of a month from an index to before another one: without a copy, since a year of paths has millions. */
+type Stretch = { readonly windows: readonly MonthWindow[]; readonly begin: number; readonly end: number }
+
 /** The part of an interval in a period: at least one window. */
 type Piece = {
   readonly interval: Interval
-  readonly windows: readonly MonthWindow[]
+  /** In time order; several, of different months, where quiet pieces are joined. */
+  readonly stretches: readonly [Stretch, ...Stretch[]]
   /** Index of the first window in the interval, from 0. */
   readonly first: number
   /** All these windows are quiet. */
@@ -117,15 +121,36 @@ export function stripsOf(months: readonly TimelineMonth[], period: QueriedPeriod
   const strips = new Map<string, StripCell[]>()
   for (const [pathId, pieces] of piecesByPath(months, period)) {
     const cells = windows.map(({ start, end }): StripCell => ({ start, end, state: null, outcome: 'allowed' }))
-    for (const { interval, windows: own, first } of pieces) {
-      for (const [index, { start, end }] of own.entries()) {
-        const { state, outcome } = isQuietAt(interval.quiet, first + index) ? QUIET : interval
+    for (const piece of pieces) {
+      for (const [index, { start, end }] of windowsOf(piece).entries()) {
+        const { state, outcome } = isQuietAt(piece.interval.quiet, piece.first + index) ? QUIET : piece.interval
         cells[indexes.get(end) ?? -1] = { start, end, state, outcome }
       }
     }
     strips.set(pathId, cells)
   }
   return strips
+}
+
+/** Returns the states of the cells of {@link stripsOf} alone: without an object for each of a million cells. */
+export function stateStripsOf(
+  months: readonly TimelineMonth[],
+  period: QueriedPeriod,
+): Readonly<Record<string, readonly StripCell['state'][]>> {
+  const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
+  const indexes = new Map(windows.map(({ end }, index) => [end, index]))
+  const strips = new Map<string, StripCell['state'][]>()
+  for (const [pathId, pieces] of piecesByPath(months, period)) {
+    const cells = new Array<StripCell['state']>(windows.length).fill(null)
+    for (const piece of pieces) {
+      for (const [index, { end }] of windowsOf(piece).entries()) {
+        const { state } = isQuietAt(piece.interval.quiet, piece.first + index) ? QUIET : piece.interval
+        cells[indexes.get(end) ?? -1] = state
+      }
+    }
+    strips.set(pathId, cells)
+  }
+  return Object.fromEntries(strips)
 }
 
 /** Returns the pieces by cluster and path, in time order. */
@@ -139,9 +164,10 @@ function piecesByPath(months: readonly TimelineMonth[], period: QueriedPeriod): 
     if (first === undefined || last === undefined) continue
     for (const interval of month.intervals) {
       if (interval.to <= first.start || interval.from >= last.end) continue
-      const own = windows.slice(countBefore(windows, interval.from), countBefore(windows, interval.to))
-      if (own.length === 0) continue
-      const place = countBefore(month.windows, own[0]?.start ?? '') - countBefore(month.windows, interval.from)
+      const own = { windows, begin: countBefore(windows, interval.from), end: countBefore(windows, interval.to) }
+      if (own.begin >= own.end) continue
+      const begins = windows[own.begin]?.start ?? ''
+      const place = countBefore(month.windows, begins) - countBefore(month.windows, interval.from)
       const piece = pieceOf(interval, own, place)
       const pieces = byPath.get(interval.pathId)
       if (pieces === undefined) byPath.set(interval.pathId, [piece])
@@ -174,9 +200,29 @@ export function collectedIn(
   return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }
 }
 
-function pieceOf(interval: Interval, windows: readonly MonthWindow[], first: number): Piece {
-  const isQuiet = countQuiet(interval.quiet, first, first + windows.length) === windows.length
-  return { interval, windows, first, isQuiet, told: isQuiet ? NOTHING_SEEN : toldOf(interval, first, windows.length) }
+function pieceOf(interval: Interval, stretch: Stretch, first: number): Piece {
+  const count = stretch.end - stretch.begin
+  const isQuiet = countQuiet(interval.quiet, first, first + count) === count
+  return {
+    interval,
+    stretches: [stretch],
+    first,
+    isQuiet,
+    told: isQuiet ? NOTHING_SEEN : toldOf(interval, first, count),
+  }
+}
+
+function windowsOf({ stretches }: Pick<Piece, 'stretches'>): readonly MonthWindow[] {
+  return stretches.flatMap(({ windows, begin, end }) => windows.slice(begin, end))
+}
+
+function firstOf({ stretches: [{ windows, begin }] }: Pick<Piece, 'stretches'>): MonthWindow | undefined {
+  return windows[begin]
+}
+
+function lastOf({ stretches }: Pick<Piece, 'stretches'>): MonthWindow | undefined {
+  const { windows, end } = stretches.at(-1) ?? stretches[0]
+  return windows[end - 1]
 }
 
 /**
@@ -203,16 +249,16 @@ function joinQuiet(pieces: readonly Piece[]): Piece[] {
   const joined: Piece[] = []
   for (const piece of pieces) {
     const last = joined.at(-1)
-    const touches = last?.windows.at(-1)?.end === piece.windows[0]?.start
+    const touches = last !== undefined && lastOf(last)?.end === firstOf(piece)?.start
     if (last !== undefined && touches && last.interval.episode?.id === piece.interval.episode?.id) {
-      joined[joined.length - 1] = { ...piece, windows: [...last.windows, ...piece.windows] }
+      joined[joined.length - 1] = { ...piece, stretches: [...last.stretches, ...piece.stretches] }
     } else joined.push(piece)
   }
   return joined
 }
 
 function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'class' | 'fix'> {
-  const { interval, windows, isQuiet } = piece
+  const { interval, isQuiet } = piece
   const { cluster, pathId, source, destination, port, episode } = interval
   const { state, outcome, reason, cause, settings, enforcement, corroborated, candidates } = isQuiet ? QUIET : interval
   const { opens, openAtScrape, bytes, clearBytes } = piece.told
@@ -222,8 +268,8 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
     source,
     destination,
     port,
-    from: windows[0]?.start ?? '',
-    to: windows.at(-1)?.end ?? '',
+    from: firstOf(piece)?.start ?? '',
+    to: lastOf(piece)?.end ?? '',
     state,
     outcome,
     reason,
@@ -238,7 +284,7 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
     candidates,
     episode: episode === null ? null : (episodes.get(episode.id) ?? episode),
     waiver: null,
-    evidence: firstAndLast(windows),
+    evidence: firstAndLast(piece),
   }
 }
 
@@ -253,13 +299,24 @@ function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: His
 }
 
 /** Returns the distinct keys of the attempts at the first and the last window with any. */
-function firstAndLast(windows: readonly MonthWindow[]): string[] {
-  const isAttempted = ({ evidence }: MonthWindow): boolean => evidence !== null
-  const [first, last] = [windows.find(isAttempted), windows.findLast(isAttempted)]
+function firstAndLast({ stretches }: Pick<Piece, 'stretches'>): string[] {
+  const [first, last] = [firstAttempted(stretches), lastAttempted(stretches)]
   const keys = [first, last].flatMap((window) =>
     window === undefined || window.evidence === null ? [] : [window.evidence, ...(window.also ?? [])],
   )
   return [...new Set(keys)]
+}
+
+function firstAttempted(stretches: readonly Stretch[]): MonthWindow | undefined {
+  for (const { windows, begin, end } of stretches)
+    for (let index = begin; index < end; index++) if (windows[index]?.evidence !== null) return windows[index]
+  return undefined
+}
+
+function lastAttempted(stretches: readonly Stretch[]): MonthWindow | undefined {
+  for (const { windows, begin, end } of stretches.toReversed())
+    for (let index = end - 1; index >= begin; index--) if (windows[index]?.evidence !== null) return windows[index]
+  return undefined
 }
 
 function inTimeOrder(months: readonly TimelineMonth[]): TimelineMonth[] {

@@ -5,8 +5,10 @@ import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { SETTLE_SECONDS, toSeconds, windowOf } from '../../time/windows.ts'
+import { sinceOf } from '../archive.ts'
 import { readState, readWindow } from '../cluster-state.ts'
-import { classesIn, rows, stripsOf, within } from './path-history.ts'
+import { missingWindows } from '../missing-windows.ts'
+import { classesIn, rows, stateStripsOf, within } from './path-history.ts'
 import { episodesOf, readPresent } from '../period.ts'
 
 /** A period of a cluster, and the episodes of its past. */
@@ -32,6 +34,15 @@ export async function presentEnd(cluster: Cluster, now: Date, objects: Objects):
   return last === undefined || toSeconds(last) < toSeconds(border) ? last : border
 }
 
+/** Returns the start of a cluster's first expected window; undefined if there is none. Reads the state alone. */
+export async function presentStart(cluster: Cluster, now: Date, objects: Objects): Promise<string | undefined> {
+  const { state } = await readState(cluster.id, objects)
+  const since = state === undefined ? null : sinceOf(state)
+  const watermark = state?.windows.at(-1)?.end ?? state?.timeline.watermark ?? null
+  const [first] = missingWindows(cluster, { since, watermark }, now)
+  return since === null || (first !== undefined && first.start < since) ? first?.start : since
+}
+
 /**
  * Reads the paths of a cluster in a period, with the workloads of its last collected window. It contains no coverage and no facts: a judgement of it has no
  * seen share, so nothing passes.
@@ -47,9 +58,6 @@ export async function readPeriodRows(
   const windows = months.flatMap((month) => month.windows).filter(within(period))
   const collected = windows.findLast((window) => window.collected)
   const result = collected === undefined ? undefined : await readWindow(id, collected.start, objects)
-  const strips = [...stripsOf(months, period)].map(
-    ([pathId, cells]) => [pathId, cells.map(({ state }) => state)] as const,
-  )
   const told = rows(months, episodes, period, { fixOf, platformNamespaces })
   return {
     rows: told,
@@ -63,7 +71,7 @@ export async function readPeriodRows(
         openAtScrape: openAtScrape ?? 0,
         bytes: bytes ?? 0,
       })),
-      strips: Object.fromEntries(strips),
+      strips: stateStripsOf(months, period),
       coverage: [],
       workloads: result?.workloads ?? [],
       crypto: null,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isNotEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
-import { rows, stripsOf } from '../../../lib/history/rows/path-history.ts'
+import { rows, stateStripsOf, stripsOf } from '../../../lib/history/rows/path-history.ts'
 import type { HistoryQuery } from '../../../lib/history/rows/path-history.ts'
 import { rowCounter } from '../../../lib/history/rows/row-counter.ts'
 import { foldWindows } from '../../../lib/history/timeline.ts'
@@ -259,6 +259,14 @@ test('stripsOf() agrees with what each window says of the path', () => {
   fc.assert(
     fc.property(anyHistory, (history) => {
       const { months } = foldWindows(emptyTimeline('demo'), history)
+      const states = Object.entries(stateStripsOf(months, {}))
+      assert.deepEqual(
+        states,
+        Object.entries(Object.fromEntries(stripsOf(months, {}))).map(([id, cells]) => [
+          id,
+          cells.map(({ state }) => state),
+        ]),
+      )
       for (const [pathId, cells] of stripsOf(months, {})) {
         assert.deepEqual(
           cells.map(({ start }) => start),
