@@ -27,7 +27,13 @@ const RECENT = 20
 const CHUNK = 168
 
 /** How much of it there is. */
-export type Extent = { readonly clusters: number; readonly days: number; readonly paths: number }
+export type Extent = {
+  readonly clusters: number
+  readonly days: number
+  readonly paths: number
+  /** Of how many of the last days every window has a result; absent: of those that are in no month yet, and the first of each month. */
+  readonly resultDays?: number
+}
 
 /** When the history ends. */
 export function endOf({ days }: Pick<Extent, 'days'>): string {
@@ -40,7 +46,7 @@ export function clusterIds({ clusters }: Pick<Extent, 'clusters'>): string[] {
 }
 
 /**
- * Writes the store. Of folded windows there is no result, but for the first one of each month, and their hashes are invented: nothing reads them. Returns how
+ * Writes the store. Of folded windows there is no result, but for those that are asked for and the first one of each month, and their hashes are invented: nothing reads them. Returns how
  * many intervals there are.
  */
 export async function writeSyntheticStore(extent: Extent, objects: Objects): Promise<number> {
@@ -57,7 +63,7 @@ export async function writeSyntheticStore(extent: Extent, objects: Objects): Pro
 
 async function writeCluster(
   id: string,
-  { seed, days, paths }: Omit<Extent, 'clusters'> & { readonly seed: number },
+  { seed, days, paths, resultDays = 0 }: Omit<Extent, 'clusters'> & { readonly seed: number },
   settings: readonly WindowSetting[],
   objects: Objects,
 ): Promise<number> {
@@ -87,7 +93,7 @@ async function writeCluster(
   let hour = 0
   for (const { window, result } of syntheticWindows(id, { seed, from: BEGINS, hours, paths })) {
     const isRecent = ++hour > hours - RECENT
-    const isKept = isRecent || window.start.endsWith('-01T00:00:00Z')
+    const isKept = isRecent || hour > hours - resultDays * 24 || window.start.endsWith('-01T00:00:00Z')
     const body = isKept ? encodeDerived(result) : Buffer.from(result.inputs.evidence)
     if (isKept) await objects.putIf(windowKey(id, window), body, null)
     windows.push({ ...window, sha256: sha256Of(body) })

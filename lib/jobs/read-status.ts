@@ -9,8 +9,7 @@ import { NOW } from '../report/sections/opening.ts'
 import { summarise } from '../report/summary/summary.ts'
 import { lengthOf, timeOf, toSeconds, toTime } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
-import { readPresent } from '../history/period.ts'
-import { presentEnd } from '../history/rows/period-rows.ts'
+import { presentEnd, presentStart } from '../history/rows/period-rows.ts'
 import type { ReportPeriod } from '../report/report-input.ts'
 import { type ReadDeps, readReportInput } from './read-report-input.ts'
 
@@ -54,9 +53,10 @@ export async function statusPeriod(
   { objects }: Pick<ReadDeps, 'objects'>,
 ): Promise<ReportPeriod> {
   const known = await concurrently(clusters, MAX_READS, async (cluster) => {
-    const { months } = await readPresent(cluster, now, objects)
-    const windows = months.flatMap((month) => month.windows)
-    return { start: windows[0]?.start, end: await presentEnd(cluster, now, objects) }
+    return {
+      start: await presentStart(cluster, now, objects),
+      end: await presentEnd(cluster, now, objects),
+    }
   })
   const present = timeOf(now)
   const starts = known.flatMap(({ start }) => start ?? [])
