@@ -2,10 +2,18 @@
 import { concurrently } from '../concurrently.ts'
 import { type CompareAs, type ComparedSpans, readCompared } from '../history/compared.ts'
 import { readOrProblem } from '../history/history-problem.ts'
-import type { ComparedCluster } from '../model/period.ts'
+import type { ClusterPast, ComparedCluster, PathEpisode } from '../model/period.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import type { Cluster } from '../model/registry.ts'
-import { type Changes, type Comparison, type PathChange, basisOf, compare } from '../report/summary/change-summary.ts'
+import {
+  type Changes,
+  type Comparison,
+  type PathChange,
+  basisOf,
+  compare,
+  isBasisKnown,
+  joinChanges,
+} from '../report/summary/change-summary.ts'
 import { type TimeToFix, summarizeEpisodes, openEpisodes } from '../report/summary/episode-summary.ts'
 import { median } from '../report/summary/sums.ts'
 import type { Objects } from '../store/objects/objects.ts'
@@ -66,42 +74,73 @@ export type OpenPaths = {
   readonly longestSeconds: number | null
 }
 
-/** Reads and compares two periods of clusters: what happened after the end of the earlier one, up to the end of the later one. */
+/**
+ * Reads and compares two periods of clusters: what happened after the end of the earlier one, up to the end of the later one. Holds the history of a few clusters
+ * at a time.
+ */
 export async function readDiff(
   clusters: readonly Cluster[],
   { before, period }: ComparedSpans,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<Diff> {
   const compareAs = { ...(await declaredSettings(objects)), now }
-  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
-    comparedOrProblem(cluster, { before, period }, compareAs, objects),
+  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) =>
+    toldOf(cluster, await comparedOrProblem(cluster, { before, period }, compareAs, objects), { before, period }),
   )
-  const compared = read.flatMap((one) => ('problem' in one ? [] : [one]))
-  const changes = compare(compared, before, period)
-  const told = read.map((one): DiffCluster => {
-    const { before: earlier, between, windows } = 'problem' in one ? NOTHING : one
-    return {
-      id: one.id,
-      basis: changes.comparisons.find(({ cluster }) => cluster === one.id)?.basis ?? 'none',
-      periodBasis: basisOf(windows).basis,
-      before: collectedExtent(earlier.windows),
-      between: collectedExtent(between),
-      period: collectedExtent(windows),
-      replay: clusters.find(({ id }) => id === one.id)?.replay ?? null,
-      problem: 'problem' in one ? one.problem : null,
-    }
-  })
-  const isCompared = (id: string): boolean =>
-    told.some((one) => one.id === id && one.basis !== 'none' && one.basis !== 'not-collected')
-  const past = compared.filter(({ id }) => isCompared(id)).map(({ id, episodes }) => ({ id, periods: [], episodes }))
+  const told = read.map(({ cluster }) => cluster)
   return {
     before,
     period,
     collected: comparedCollected(told, { before, period }),
     clusters: told,
+    changes: joinChanges(
+      read.map(({ changes }) => changes),
+      before,
+    ),
+    timeToFix: summarizeEpisodes(
+      read.flatMap(({ ended }) => ended),
+      { from: before.to, to: period.to },
+    ).timeToFix,
+    open: openPaths(read.flatMap(({ open }) => open)),
+  }
+}
+
+/** What an answer needs of a cluster, once its rows are compared. */
+function toldOf(
+  { id, replay }: Cluster,
+  compared: ComparedCluster | { readonly id: string; readonly problem: string },
+  { before, period }: ComparedSpans,
+): {
+  readonly cluster: DiffCluster
+  readonly changes: Changes
+  /** Episodes that ended after the end of the earlier period; none of a cluster that is not compared. */
+  readonly ended: readonly ClusterPast[]
+  /** For how long each open path is open, in seconds; null where no window tells up to when. */
+  readonly open: readonly (number | null)[]
+} {
+  const one = 'problem' in compared ? undefined : compared
+  const { before: earlier, between, windows } = one ?? NOTHING
+  const changes = compare(one === undefined ? [] : [one], before, period)
+  const basis = changes.comparisons[0]?.basis ?? 'none'
+  const isEnded = ({ episode: { endedAt } }: PathEpisode) =>
+    endedAt !== null && toSeconds(endedAt) > toSeconds(before.to)
+  return {
+    cluster: {
+      id,
+      basis,
+      periodBasis: basisOf(windows).basis,
+      before: collectedExtent(earlier.windows),
+      between: collectedExtent(between),
+      period: collectedExtent(windows),
+      replay: replay ?? null,
+      problem: 'problem' in compared ? compared.problem : null,
+    },
     changes,
-    timeToFix: summarizeEpisodes(past, { from: before.to, to: period.to }).timeToFix,
-    open: openOf(compared, period),
+    ended:
+      one === undefined || !isBasisKnown({ basis })
+        ? []
+        : [{ id, periods: [], episodes: one.episodes.filter(isEnded) }],
+    open: one === undefined ? [] : openOf(one, period),
   }
 }
 
@@ -110,14 +149,16 @@ export function changeJson({ cluster, kind, ...change }: PathChange): Readonly<R
   return { cluster, change: kind, ...change, source: endJson(change.source), destination: endJson(change.destination) }
 }
 
-/** Of every cluster that can be read: also where no earlier period tells what changed, what is open is open. */
-function openOf(clusters: readonly ComparedCluster[], period: Span): OpenPaths {
-  const open = clusters.flatMap(({ id, windows, episodes }) => {
-    const known = windows.at(-1)?.end
-    return [...openEpisodes(summarizeEpisodes([{ id, periods: [], episodes }], period).all).values()].map(
-      ({ openedAt }) => (known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known }))),
-    )
-  })
+/** Of a cluster that can be read: also where no earlier period tells what changed, what is open is open. */
+function openOf({ id, windows, episodes }: ComparedCluster, period: Span): readonly (number | null)[] {
+  const known = windows.at(-1)?.end
+  const { all } = summarizeEpisodes([{ id, periods: [], episodes }], period)
+  return [...openEpisodes(all).values()].map(({ openedAt }) =>
+    known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known })),
+  )
+}
+
+function openPaths(open: readonly (number | null)[]): OpenPaths {
   const ages = open.filter((age) => age !== null)
   return {
     paths: open.length,

@@ -27,13 +27,17 @@ export async function answerEpisodes(
   const { platformNamespaces } = await declaredSettings(objects)
   const { declared: waivers } = await declaredWaivers(objects)
   const deps = { objects, now, platformNamespaces, waivers }
-  const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
-    readEpisodes(cluster, { from, to, ...filters }, deps),
-  )
-  const read = answers.map(({ cluster }) => cluster)
+  // As of paths: of many clusters only the rows up to the end of the page are in memory, and one that tells that there are more.
+  const wanted = (cursor?.n ?? 0) + limit + 1
+  let found: readonly EpisodeRow[] = []
+  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
+    const { cluster: answer, rows } = await readEpisodes(cluster, { from, to, ...filters }, deps)
+    found = [...found, ...rows].toSorted(byNewest).slice(0, wanted)
+    return answer
+  })
   throwIfUnread(read.map(({ problem }) => problem))
   const page = pageOf(
-    answers.flatMap(({ rows }) => rows).toSorted(byNewest),
+    found,
     { limit, cursor, question: ['episodes', { ids, ...filters }, grant.clusters, from, to], until: to },
     ({ cluster, episode }) => [cluster, episode.id, episode.endedAt, episode.ending],
   )

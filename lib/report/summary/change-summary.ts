@@ -4,7 +4,7 @@ import type { ClusterPast, ClusterPeriod, ComparedCluster } from '../../model/pe
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import { byName, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
-import { isBefore } from './sums.ts'
+import { isBefore, sum } from './sums.ts'
 import { lengthOf } from '../../time/windows.ts'
 
 /**
@@ -120,13 +120,28 @@ export function compare(clusters: readonly ComparedCluster[], before: Span | nul
     firstSeen += new Set(rows.flatMap(({ pathId }) => (before.has(pathId) ? [] : [pathId]))).size
     noLonger += noLongerKnown(cluster, since)
   }
+  return changesFrom(before, { comparisons, all, firstSeen, noLonger })
+}
+
+/** Joins what {@link compare} says of clusters that were compared one at a time, each with the same two periods. */
+export function joinChanges(parts: readonly Changes[], before: Span | null): Changes {
+  return changesFrom(before, {
+    comparisons: parts.flatMap(({ comparisons }) => comparisons),
+    all: parts.flatMap(({ all }) => all),
+    firstSeen: sum(parts, ({ firstSeen }) => firstSeen),
+    noLonger: sum(parts, ({ noLonger }) => noLonger),
+  })
+}
+
+function changesFrom(
+  before: Span | null,
+  { all, ...found }: Pick<Changes, 'comparisons' | 'all' | 'firstSeen' | 'noLonger'>,
+): Changes {
   return {
     before,
-    comparisons,
-    all: all.sort((a, b) => PATH_CHANGE_KINDS.indexOf(a.kind) - PATH_CHANGE_KINDS.indexOf(b.kind) || byName(a, b)),
+    ...found,
+    all: all.toSorted((a, b) => PATH_CHANGE_KINDS.indexOf(a.kind) - PATH_CHANGE_KINDS.indexOf(b.kind) || byName(a, b)),
     counts: countKinds(all),
-    firstSeen,
-    noLonger,
     unseen: all.filter(({ isSeenSince }) => isSeenSince === false).length,
   }
 }
