@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { userInfo } from 'node:os'
 import picocolors from 'picocolors'
 import type { Config } from '../lib/config.ts'
@@ -7,6 +8,8 @@ import { printable } from '../lib/text/printable.ts'
 export type Console = {
   /** One line of the answer, on standard output. */
   readonly out: (line: string) => void
+  /** Resolves once the reader of standard output has room for more: to be awaited between the lines of a long answer, which would be in memory otherwise. */
+  readonly drained: () => Promise<void>
   /** One line beside the answer, on standard error; made printable, since it may quote names and servers. */
   readonly err: (line: string) => void
   /** A line that replaces the one before, on a terminal only. */
@@ -57,6 +60,9 @@ export function processConsole(config: Config, version: string, now = (): Date =
     out: (line) => {
       progressEnd()
       stdout.write(`${line}\n`)
+    },
+    drained: async () => {
+      if (stdout.writableNeedDrain) await once(stdout, 'drain')
     },
     err: (line) => {
       progressEnd()

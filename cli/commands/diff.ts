@@ -5,7 +5,6 @@ import { CHANGE_WORDS, changeWords, openForWords, whenWords } from '../../lib/re
 import { isBasisKnown, PATH_CHANGE_KINDS, type PathChange } from '../../lib/report/summary/change-summary.ts'
 import { endName } from '../../lib/assess/judge/waived.ts'
 import { plural } from '../../lib/report/words/vocabulary.ts'
-import { toJson } from '../../lib/text/format-json.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
 import { PERIOD_FORMS, parsePeriod } from '../../lib/time/period-text.ts'
@@ -15,6 +14,7 @@ import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore, printReplays } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
+import { printJson } from '../print-json.ts'
 import { type TerminalColumn, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
 
 type DiffOptions = {
@@ -52,7 +52,7 @@ export function addDiff(program: Command, console: Console): void {
       printReplays(clusters, console.err)
       const diff = await readDiff(clusters, periods, { objects, now })
       const dates = datesOf({ ...diff.period, timeZone })
-      if (options.json === true) for (const change of diff.changes.all) console.out(toJson(changeJson(change)))
+      if (options.json === true) await printJson(diff.changes.all, changeJson, console)
       else for (const line of diffLines(diff, dates, clusters.length > 1, console)) console.out(line)
       const lacking = diff.clusters.flatMap((cluster) =>
         lacksOf(cluster, periods, { named: `cluster "${cluster.id}"`, moment: dates.moment }),

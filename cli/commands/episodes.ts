@@ -1,19 +1,20 @@
 import type { Command } from 'commander'
 import { endName } from '../../lib/assess/judge/waived.ts'
 import { type EpisodeRow, byNewest, episodeJson, readEpisodes } from '../../lib/query/episodes.ts'
+import { type PackedRows, joinRows, packRows } from '../../lib/history/rows/packed-rows.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
 import { notKnown } from '../../lib/query/routes/cluster-history.ts'
 import type { ReportSettings } from '../../lib/model/judgement.ts'
 import { PATH_CLASSES } from '../../lib/model/path.ts'
 import { CLASS_WORDS, plural } from '../../lib/report/words/vocabulary.ts'
 import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
-import { toJson } from '../../lib/text/format-json.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore, printReplays } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
 import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
+import { printJson } from '../print-json.ts'
 import { type TerminalColumn, tableLines, tableWidth } from '../terminal-table.ts'
 
 type EpisodesOptions = {
@@ -64,7 +65,9 @@ export function addEpisodes(program: Command, console: Console): void {
       const settings = await declaredSettings(objects)
       const { declared: waivers } = await declaredWaivers(objects)
       const wanted = { from, to, namespace: options.namespace, open: options.open }
-      const found: EpisodeRow[] = []
+      /** Of each cluster: a fleet has more rows than fit into memory. */
+      const found: PackedRows<EpisodeRow>[] = []
+      let count = 0
       let missing = 0
       for (const cluster of clusters) {
         const { cluster: answer, rows } = await readEpisodes(cluster, wanted, {
@@ -73,7 +76,8 @@ export function addEpisodes(program: Command, console: Console): void {
           platformNamespaces: settings.platformNamespaces,
           waivers,
         })
-        found.push(...rows)
+        found.push(packRows(rows))
+        count += rows.length
         // Before the first window nothing was expected; what is asked for begins with that where nobody says otherwise, and ends with the last one.
         const lack = notKnown(answer, {
           from: given.from ?? answer.expectedFrom ?? EVER,
@@ -86,11 +90,11 @@ export function addEpisodes(program: Command, console: Console): void {
         )
         if (answer.problem !== null || rows.length === 0) missing++
       }
-      found.sort(byNewest)
-      if (options.json === true) for (const row of found) console.out(toJson(episodeJson(row)))
-      else if (found.length > 0) {
+      const joined = joinRows(found, byNewest)
+      if (options.json === true) await printJson(joined, episodeJson, console)
+      else if (count > 0) {
         const shown = columns(datesOf({ from, to, timeZone: 'UTC' }), clusters.length > 1, console.colors)
-        for (const line of tablesByClass(found, settings, (rows) => tableLines(rows, shown, tableWidth(console))))
+        for (const line of tablesByClass([...joined], settings, (rows) => tableLines(rows, shown, tableWidth(console))))
           console.out(line)
       } else if (missing === 0) console.err('No episodes found.')
       if (missing > 0) throw new FailedError()

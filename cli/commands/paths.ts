@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { readReportInput } from '../../lib/jobs/read-report-input.ts'
+import { type ReportInstructions, readReportInput } from '../../lib/jobs/read-report-input.ts'
 import { statusPeriod } from '../../lib/jobs/read-status.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
+import type { ReportPeriod } from '../../lib/report/report-input.ts'
 import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { declaredSettings } from '../../lib/store/registry/declarations.ts'
@@ -14,6 +15,7 @@ import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import { declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import {
+  type HistoryQuery,
   type QueriedPeriod,
   type StripCell,
   collectedIn,
@@ -21,14 +23,16 @@ import {
   stripsOf,
   within,
 } from '../../lib/history/rows/path-history.ts'
+import type { History } from '../../lib/history/cluster-state.ts'
 import { readPresent } from '../../lib/history/period.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError } from '../console.ts'
-import { pathJson, toJson } from '../../lib/text/format-json.ts'
+import { pathJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore, printReplays } from '../open-store.ts'
 import { type TerminalColumn, tableLines } from '../terminal-table.ts'
 import { collectValues, parseState, readTime } from '../option-values.ts'
 import { pathLines } from '../path-table.ts'
+import { printJson } from '../print-json.ts'
 import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
 
 /** The options of `paths`. */
@@ -83,6 +87,11 @@ export function addPaths(program: Command, console: Console): void {
       const { platformNamespaces } = await declaredSettings(objects)
       const { declared: waivers } = await declaredWaivers(objects)
       const isTable = options.json !== true && options.history === true
+      const isShort = !isTable && options.json !== true
+      const period = isShort ? await shownPeriod({ clusters, now, from, to }, objects) : undefined
+      // Other months tell nothing of it.
+      const span = period ?? (from === undefined ? undefined : { from, to: to ?? timeOf(now) })
+      const asked = { from: period?.from ?? from, to: period?.to ?? to }
       const readable: Cluster[] = []
       /** Of all clusters, for the table alone: a fleet has more rows than fit into memory. */
       const found: PathRow[] = []
@@ -98,17 +107,20 @@ export function addPaths(program: Command, console: Console): void {
           continue
         }
         readable.push(cluster)
-        const history = await readPresent(cluster, now, objects)
-        const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
-        for (const { source, destination } of history.months.flatMap(({ intervals }) => intervals))
-          for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
-        const wanted = { from, to, namespace: options.namespace, state }
-        const answer = rows(history.months, history.episodes, wanted, { fixOf, platformNamespaces })
+        // A path that was open when it was last seen has no such row in the last seven days, and is in the summary.
+        const isAnyState = period !== undefined && from === undefined
+        const wanted = { ...asked, namespace: options.namespace, ...(isAnyState ? {} : { state }) }
+        // What was read is not in memory any more while the rows are written.
+        const { answer, namespaces, isEmpty, windows, notCollected, cells } = toldOf(
+          await readPresent(cluster, now, objects, span),
+          wanted,
+          { platformNamespaces, hasStrips: isTable },
+        )
+        for (const namespace of namespaces) known.add(namespace)
         count += answer.length
         const waived = waivedRows(answer, waivers, to ?? timeOf(now))
-        if (options.json === true) for (const row of waived) console.out(toJson(pathJson(row)))
+        if (options.json === true) await printJson(waived, pathJson, console)
         if (isTable) for (const row of waived) found.push(row)
-        const { windows, notCollected } = collectedIn(history.months, { from, to })
         if (isEmpty || windows === notCollected) {
           // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell.
           if (answer.length === 0) missing++
@@ -124,18 +136,13 @@ export function addPaths(program: Command, console: Console): void {
             `Not collected: ${notCollected} of ${windows} windows of cluster "${cluster.id}" in the period; what was in them is not known`,
           )
         }
-        if (isTable) for (const [pathId, cells] of latestStrips(history.months, { from, to })) strips.set(pathId, cells)
+        for (const [pathId, own] of cells) strips.set(pathId, own)
       }
-      if (count > 0 && !isTable && options.json !== true) {
-        const summary = await summaryOf(
-          { clusters: readable, now, version: console.version, from, to },
-          objects,
-          console,
-        )
+      if (count > 0 && period !== undefined) {
+        const summary = await summaryOf({ clusters: readable, now, version: console.version, period }, objects, console)
         const wanted = { namespace: options.namespace, state }
         const lines = pathLines(summary, wanted, console)
         for (const line of lines) console.out(line)
-        const { period } = summary
         // Who filters for what is wrong must not take silence for good news.
         const dark =
           lines.length === 0 ? summary.clusters.filter(({ collected, expected }) => collected < expected) : []
@@ -144,15 +151,35 @@ export function addPaths(program: Command, console: Console): void {
           console.err(
             `Not collected: ${expected - collected} of ${expected} windows of cluster "${id}" from ${period.from} to ${period.to}; what was in them is not known`,
           )
-        if (lines.length === 0)
-          console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.`)
+        if (lines.length === 0) console.err(noneIn(period))
       } else if (found.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: found.some(({ waiver }) => waiver !== null) }
         for (const line of tableLines(found, columns(shown, strips, console), console.width)) console.out(line)
-      } else if (missing === 0 && count === 0 && options.json !== true)
-        console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
+      } else if (missing === 0 && count === 0 && options.json !== true) {
+        const hint = namespaceHint(options.namespace, known)
+        console.err(period === undefined ? `No paths found.${hint}` : `${noneIn(period)}${hint}`)
+      }
       if (missing > 0) throw new FailedError()
     })
+}
+
+/** What the history of a cluster tells of a question. */
+function toldOf(
+  { months, episodes }: Pick<History, 'months' | 'episodes'>,
+  wanted: HistoryQuery,
+  { platformNamespaces, hasStrips }: { readonly platformNamespaces: readonly string[]; readonly hasStrips: boolean },
+) {
+  const namespaces = new Set<string>()
+  for (const { intervals } of months)
+    for (const { source, destination } of intervals)
+      for (const { namespace } of [source, destination]) if (namespace !== '') namespaces.add(namespace)
+  return {
+    answer: rows(months, episodes, wanted, { fixOf, platformNamespaces }),
+    namespaces,
+    isEmpty: months.every((month) => month.windows.every(({ evidence }) => evidence === null)),
+    ...collectedIn(months, wanted),
+    cells: hasStrips ? latestStrips(months, wanted) : new Map<string, readonly StripCell[]>(),
+  }
 }
 
 /** The strips of the last windows of a period, which are all that a row shows. */
@@ -165,30 +192,36 @@ function latestStrips(
   return stripsOf(months, first === undefined ? period : { ...period, from: first.start })
 }
 
-/** Of the period that is asked for, or of the last seven days. */
-async function summaryOf(
+/** The period that is asked for, or the last seven days. */
+async function shownPeriod(
   {
     clusters,
     now,
-    version,
     from,
     to,
   }: {
     readonly clusters: readonly Cluster[]
     readonly now: Date
-    readonly version: string
     readonly from: string | undefined
     readonly to: string | undefined
   },
   objects: Objects,
+): Promise<ReportPeriod> {
+  const status = await statusPeriod(clusters, now, { objects })
+  const begin = from ?? (to === undefined ? status.from : toTime(toSeconds(to) - SPAN_SECONDS))
+  return { ...status, from: begin, to: to ?? status.to }
+}
+
+function noneIn({ from, to }: Pick<ReportPeriod, 'from' | 'to'>): string {
+  return `No paths found from ${from} to ${to}; --history shows all that is kept.`
+}
+
+async function summaryOf(
+  instructions: ReportInstructions,
+  objects: Objects,
   { progress, progressEnd, err }: Console,
 ): Promise<Summary> {
-  const deps = { objects, progress, warn: err }
-  const status = await statusPeriod(clusters, now, deps)
-  const until = to ?? status.to
-  const begin = from ?? (to === undefined ? status.from : toTime(toSeconds(to) - SPAN_SECONDS))
-  const period = { ...status, from: begin, to: until }
-  const input = await readReportInput({ clusters, period, now, version }, deps)
+  const input = await readReportInput(instructions, { objects, progress, warn: err })
   progressEnd()
   return summarise(input)
 }
