@@ -2,6 +2,7 @@
  * Tables of unencrypted intervals of all clusters, one for each month. They are so small that the most frequent question reads a handful of objects, whatever
  * the number of clusters. They are made from written months and name their sources.
  */
+import { UNENCRYPTED_STATES } from '../assess/window/episode-lifecycle.ts'
 import { concurrently } from '../concurrently.ts'
 import type { Episode, Interval } from '../model/history.ts'
 import { notEncryptedKey, notEncryptedPrefix, parseNotEncryptedKey } from '../store/keys.ts'
@@ -15,9 +16,12 @@ import {
   type MadeFromClusters,
   type NotEncryptedTable,
   encodeNotEncrypted,
+  newestFirst,
   notEncryptedRows,
   openNotEncrypted,
+  plainRow,
 } from './tables/not-encrypted-table.ts'
+import { type PackedRows, chainRows, joinRows, packRows } from './rows/packed-rows.ts'
 import type { ReadRow } from './tables/parquet-table.ts'
 import { intervalWithoutActivity } from './tables/timeline-table.ts'
 
@@ -29,8 +33,8 @@ const MAX_ROUNDS = 5
 
 type KnownCluster = {
   readonly id: string
-  readonly months: ReadonlyMap<string, ClusterState['months'][number]>
-  readonly episodes: readonly Episode[]
+  /** Its months, each with a digest of the episodes that are open in it. */
+  readonly months: ReadonlyMap<string, ClusterState['months'][number] & { readonly episodes: string }>
   /** True: its state cannot be read. */
   readonly isUnreadable: boolean
 }
@@ -55,11 +59,13 @@ async function readKnown(clusterIds: readonly string[], objects: Objects): Promi
     try {
       const { state } = await readState(id, objects)
       if (state === undefined) return []
-      const months = new Map(state.months.map((named) => [named.month, named]))
-      return [{ id, months, episodes: state.timeline.episodes, isUnreadable: false }]
+      const months = state.months.map(
+        (named) => [named.month, { ...named, episodes: digestOf(openIn(state, named.month)) }] as const,
+      )
+      return [{ id, months: new Map(months), isUnreadable: false }]
     } catch {
       // Deriving the cluster reports the error, which must not block the other clusters.
-      return [{ id, months: new Map(), episodes: [], isUnreadable: true }]
+      return [{ id, months: new Map(), isUnreadable: true }]
     }
   })
   return read.flat()
@@ -97,15 +103,13 @@ async function nextTable(
   const before = stored?.clusters ?? {}
   const next: Record<string, MadeFrom> = {}
   const kept = new Set<string>()
-  const made: ReadRow[] = []
+  const made: PackedRows<ReadRow>[] = []
   for (const cluster of clusters) {
     const known = Object.hasOwn(before, cluster.id) ? before[cluster.id] : undefined
     const named = cluster.months.get(month)
     if (named === undefined && !cluster.isUnreadable) continue
-    const episodes = cluster.episodes.filter((episode) => isOpenIn(episode, month))
-    const digest = sha256Of(Buffer.from(JSON.stringify(episodes))).slice(0, 16)
-    const isSame = known !== undefined && known.month === named?.sha256 && known.episodes === digest
-    const content = named === undefined || isSame === !isAgain ? undefined : await readMonth(cluster.id, named, objects)
+    const isSame = known !== undefined && known.month === named?.sha256 && known.episodes === named.episodes
+    const content = named === undefined || isSame === !isAgain ? undefined : await readRows(cluster.id, named, objects)
     if (named === undefined || content === undefined) {
       // Unchanged, or another run is writing the month: keep the rows until the next run.
       if (known !== undefined) next[cluster.id] = known
@@ -114,17 +118,50 @@ async function nextTable(
     }
     next[cluster.id] = {
       month: named.sha256,
-      episodes: digest,
-      watermark: content.windows.at(-1)?.end ?? '',
+      episodes: named.episodes,
+      watermark: content.watermark,
       namespaces: content.namespaces,
     }
-    made.push(...notEncryptedRows(content, new Map(episodes.map((episode) => [episode.id, episode]))))
+    made.push(content.rows)
   }
   const isAsBefore = Object.keys(before).every((id) => kept.has(id)) && Object.keys(next).every((id) => kept.has(id))
   if (stored !== undefined && isAsBefore && !isAgain) return undefined
-  if (stored !== undefined)
-    for await (const rows of stored.rows()) made.push(...rows.filter(({ cluster }) => kept.has(cluster as string)))
-  return encodeNotEncrypted(month, next, made)
+  if (stored !== undefined) {
+    const groups: PackedRows<ReadRow>[] = []
+    for await (const rows of stored.rows())
+      groups.push(packRows(rows.filter(({ cluster }) => kept.has(cluster as string)).map(plainRow)))
+    made.push(chainRows(groups))
+  }
+  return encodeNotEncrypted(month, next, joinRows(made, newestFirst))
+}
+
+/**
+ * Reads a cluster's month as packed rows, since those of a fleet do not fit into memory. Undefined if another run is writing it, or its episodes are not those
+ * that were seen before.
+ */
+async function readRows(
+  id: string,
+  named: ClusterState['months'][number] & { readonly episodes: string },
+  objects: Objects,
+): Promise<(Pick<MadeFrom, 'watermark' | 'namespaces'> & { readonly rows: PackedRows<ReadRow> }) | undefined> {
+  const { state } = await readState(id, objects)
+  const episodes = state === undefined ? [] : openIn(state, named.month)
+  if (digestOf(episodes) !== named.episodes) return undefined
+  const month = await readMonth(id, named, objects, UNENCRYPTED_STATES)
+  if (month === undefined) return undefined
+  return {
+    watermark: month.windows.at(-1)?.end ?? '',
+    namespaces: month.namespaces,
+    rows: packRows(notEncryptedRows(month, new Map(episodes.map((episode) => [episode.id, episode])))),
+  }
+}
+
+function openIn({ timeline: { episodes } }: ClusterState, month: string): readonly Episode[] {
+  return episodes.filter((episode) => isOpenIn(episode, month))
+}
+
+function digestOf(episodes: readonly Episode[]): string {
+  return sha256Of(Buffer.from(JSON.stringify(episodes))).slice(0, 16)
 }
 
 function isOpenIn({ openedAt, endedAt }: Episode, month: string): boolean {
@@ -159,7 +196,7 @@ async function isAsMade(
   // Clusters whose month is unavailable cannot be checked.
   const others = Object.keys(before)
     .filter((id) => !clusters.some((cluster) => cluster.id === id && cluster.months.has(month)))
-    .map((id): KnownCluster => ({ id, months: new Map(), episodes: [], isUnreadable: true }))
+    .map((id): KnownCluster => ({ id, months: new Map(), isUnreadable: true }))
   const known = clusters.filter(({ id, months }) => months.has(month) && Object.hasOwn(before, id))
   const body = await nextTable(month, [...known, ...others], { stored: table, isAgain: true }, objects)
   return body === undefined || Buffer.compare(body, stored) === 0

@@ -16,7 +16,7 @@ import type { Window } from '../../lib/model/time.ts'
 import { DERIVATION } from '../../lib/model/window.ts'
 import { type ClusterState, encodeState } from '../../lib/history/cluster-state.ts'
 import { createApi } from '../../lib/query/api.ts'
-import { encodeNotEncrypted, notEncryptedRows } from '../../lib/history/tables/not-encrypted-table.ts'
+import { encodeNotEncrypted, notEncryptedRows, newestFirst } from '../../lib/history/tables/not-encrypted-table.ts'
 import { coverageIn, encodeMonth } from '../../lib/history/tables/timeline-table.ts'
 import { emptyTimeline } from '../../lib/history/fold-state.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
@@ -100,7 +100,7 @@ async function writeState(
 async function write(objects: Objects): Promise<void> {
   for (const [month, own] of Map.groupBy(months, (one) => one.month)) {
     const rows = own.flatMap((one) => notEncryptedRows(one, episodes))
-    await objects.putIf(notEncryptedKey(month), encodeNotEncrypted(month, {}, rows), null)
+    await objects.putIf(notEncryptedKey(month), encodeNotEncrypted(month, {}, rows.toSorted(newestFirst)), null)
   }
   for (const month of months) {
     const body = encodeMonth(month)

@@ -35,14 +35,14 @@ export type MadeFrom = {
 /** Sources by cluster id, including clusters known to have no rows. */
 export type MadeFromClusters = Readonly<Record<string, MadeFrom>>
 
-/** Makes the rows of one cluster's month. `episodes` have their current status. */
+/** Makes the rows of one cluster's month, newest first. `episodes` have their current status. */
 export function notEncryptedRows(
   { cluster, windows, intervals }: TimelineMonth,
   episodes: ReadonlyMap<string, Episode>,
 ): ReadRow[] {
   const byStart = new Map(windows.map((window) => [window.start, window]))
   const byEnd = new Map(windows.map((window) => [window.end, window]))
-  return intervals.filter(isNotEncrypted).map((interval) => {
+  const rows = intervals.filter(isNotEncrypted).map((interval): ReadRow => {
     const episode = interval.episode === null ? undefined : episodes.get(interval.episode.id)
     const keys = [byStart.get(interval.from), byEnd.get(interval.to)].flatMap((window) =>
       window === undefined || window.evidence === null ? [] : [window.evidence, ...(window.also ?? [])],
@@ -55,23 +55,30 @@ export function notEncryptedRows(
       evidence: JSON.stringify([...new Set(keys)]),
     }
   })
+  return rows.sort(newestFirst)
 }
 
-/** Encodes the table of a month. */
-export function encodeNotEncrypted(month: string, clusters: MadeFromClusters, rows: readonly ReadRow[]): Buffer {
+/** Encodes the table of a month. `rows` are in the order of {@link newestFirst}; those of a row group are in memory at once. */
+export function encodeNotEncrypted(month: string, clusters: MadeFromClusters, rows: Iterable<ReadRow>): Buffer {
   const ordered = Object.entries(clusters).toSorted(([a], [b]) => compareText(a, b))
   const metadata = {
     format: 'ciphertrail/not-encrypted/2',
     month,
     clusters: JSON.stringify(Object.fromEntries(ordered)),
   }
-  return encodeTable(NOT_ENCRYPTED_COLUMNS, rows.toSorted(newestFirst), metadata, {
+  return encodeTable(NOT_ENCRYPTED_COLUMNS, rows, metadata, {
     hasDigest: true,
     firstRows: FIRST_ROWS,
   })
 }
 
-function newestFirst(a: ReadRow, b: ReadRow): number {
+/** A row that was read, as an object of its own: without the columns that it looks into. */
+export function plainRow(row: ReadRow): ReadRow {
+  return Object.fromEntries(NOT_ENCRYPTED_COLUMNS.map(({ name }) => [name, row[name]]))
+}
+
+/** The order of the rows of a table. */
+export function newestFirst(a: ReadRow, b: ReadRow): number {
   return byText(b, a, 'ends_at') || byText(b, a, 'starts_at') || byText(a, b, 'cluster') || byText(a, b, 'path_id')
 }
 

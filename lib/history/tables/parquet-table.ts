@@ -73,7 +73,7 @@ const DIGEST = { begin: 4, end: 36 }
  */
 export function encodeTable<Row>(
   columns: readonly ParquetColumn<Row>[],
-  rows: readonly Row[],
+  rows: Iterable<Row>,
   metadata: Readonly<Record<string, string>>,
   { hasDigest = false, firstRows = GROUP_ROWS }: { readonly hasDigest?: boolean; readonly firstRows?: number } = {},
 ): Buffer {
@@ -87,17 +87,27 @@ export function encodeTable<Row>(
     createdBy: 'ciphertrail',
   })
   if (hasDigest) writer.appendBytes(new Uint8Array(DIGEST.end - DIGEST.begin))
-  for (let first = 0, size = firstRows; first < rows.length || first === 0;) {
-    const group = rows.slice(first, first + size)
+  const left = rows[Symbol.iterator]()
+  for (let size = firstRows, isFirst = true; ; size = Math.min(2 * size, GROUP_ROWS), isFirst = false) {
+    const group = [...nextOf(left, size)]
+    if (group.length === 0 && !isFirst) break
     // An in-memory writer finishes synchronously.
     void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: size })
-    first += size
-    size = Math.min(2 * size, GROUP_ROWS)
+    if (group.length < size) break
   }
   void parquet.finish()
   const body = Buffer.from(writer.getBytes())
   if (hasDigest) digestOf(body).copy(body, DIGEST.begin)
   return body
+}
+
+/** The next items, at most so many; the rest stays. */
+function* nextOf<T>(items: Iterator<T>, most: number): Generator<T, void> {
+  for (let count = 0; count < most; count++) {
+    const next = items.next()
+    if (next.done === true) return
+    yield next.value
+  }
 }
 
 /** Whether a table matches its digest. Check before reading, because a reader may never finish with damaged bytes. */
