@@ -2,7 +2,10 @@
 import { Hono } from 'hono'
 import { compress } from 'hono/compress'
 import { StoreError } from '../../store/objects/objects.ts'
+import { countWords, plural } from '../../report/words/vocabulary.ts'
+import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
+import { datesOf } from '../../time/dates.ts'
 import { type Grant, isFromElsewhere } from '../access/access.ts'
 import type { ApiDeps } from '../api.ts'
 import { ProblemError, statusOf } from '../problem.ts'
@@ -62,12 +65,18 @@ const PAGES: readonly (readonly [path: string, page: MakePage])[] = [
   ['/log', logPage],
 ]
 
-type Env = { readonly Bindings: object; readonly Variables: { readonly subject: string; readonly failure: string } }
+type Env = {
+  readonly Bindings: object
+  readonly Variables: { readonly subject: string; readonly failure: string; readonly grant: Grant }
+}
 
 const MAX_LOGGED_PATH_LENGTH = 200
 
 const TOO_LARGE =
   'It cannot be handed over in one piece. Name one cluster by the parameter cluster, as in ?cluster=prod, or a namespace.'
+
+const CHOICE =
+  'Unencrypted paths are counted whatever their class; what was seen after the time beside them is on the page of the cluster.'
 
 /** After so long a place in the queue is likely to be free. */
 const RETRY_SECONDS = 10
@@ -87,6 +96,18 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
   }
   const app = new Hono<Env>({ getPath: ({ url }) => new URL(url).pathname })
 
+  /** The clusters to choose from, where a page is of several. */
+  async function otherClusters(grant: Grant | undefined, url: string): Promise<readonly PageLink[]> {
+    if (grant === undefined || new URL(url).searchParams.has('cluster')) return []
+    const clusters = await pageDeps.history.clusters({ grant, cluster: null })
+    return clusters.length < 2
+      ? []
+      : clusterLinks(
+          url,
+          clusters.map(({ id }) => ({ id, known: undefined })),
+        )
+  }
+
   const { largestBody } = deps
   if (largestBody !== undefined)
     app.use('*', async (context, next) => {
@@ -94,10 +115,11 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       const { res, req } = context
       const body = await res.arrayBuffer()
       const isTooLarge = body.byteLength > largestBody
+      const others = isTooLarge ? await otherClusters(context.get('grant'), req.url) : []
       // The headers of the one that is too large are not those of the page that says so.
       context.res = undefined
       context.res = isTooLarge
-        ? messagePage(400, 'This page is too large', [TOO_LARGE], { canSignOut: bringsSession(req.raw) })
+        ? messagePage(400, 'This page is too large', [TOO_LARGE], { canSignOut: bringsSession(req.raw), next: others })
         : new Response(body.byteLength === 0 ? null : body, res)
     })
   app.use('*', compress({ encoding: 'gzip' }))
@@ -153,6 +175,7 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       const asked = new URL(req.url)
       if (grant === undefined) return signInPage(req.raw, `${asked.pathname}${asked.search}`, deps)
       context.set('subject', grant.subject)
+      context.set('grant', grant)
       const canSignOut = bringsSession(req.raw)
       if (grant.clusters !== 'all' && grant.clusters.length === 0)
         return messagePage(
@@ -195,8 +218,10 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       return messagePage(statusOf(thrown.kind), title, lines, { canSignOut, next: nextOf(thrown, pathname) })
     }
     if (thrown instanceof ManyClustersError) {
-      const next = thrown.clusters.map((id) => ({ href: withCluster(context.req.url, id), title: id }))
-      return messagePage(200, 'Choose a cluster', [`${thrown.message}.`], { canSignOut, next })
+      const next = clusterLinks(context.req.url, thrown.clusters)
+      const isCounted = thrown.clusters.some(({ known }) => known !== undefined)
+      const lines = [`${thrown.message}.`, ...(isCounted ? [CHOICE] : [])]
+      return messagePage(200, 'Choose a cluster', lines, { canSignOut, next })
     }
     context.set('failure', thrown.message)
     if (thrown instanceof BusyError)
@@ -243,6 +268,23 @@ function problemWords({ kind, message }: ProblemError): readonly [string, readon
   if (kind === 'bad-parameter') return ['This address cannot be understood', [message]]
   return ['This cannot be shown now', [message]]
 }
+
+/** The same page about each of some clusters, those with the most open paths first. */
+function clusterLinks(url: string, clusters: ManyClustersError['clusters']): readonly PageLink[] {
+  const times = clusters.flatMap(({ known }) => known?.until ?? []).sort()
+  const { moment } = datesOf({ from: times[0] ?? EPOCH, to: times.at(-1) ?? EPOCH, timeZone: 'UTC' })
+  return clusters
+    .toSorted((a, b) => (b.known?.open ?? 0) - (a.known?.open ?? 0) || compareText(a.id, b.id))
+    .map(({ id, known }) => ({
+      href: withCluster(url, id),
+      title:
+        known === undefined || known.until === null
+          ? id
+          : `${id}: ${plural(known.open, 'unencrypted path')} of ${countWords(known.paths)} at ${moment(known.until)} (UTC)`,
+    }))
+}
+
+const EPOCH = '1970-01-01T00:00:00Z'
 
 /** The same page, about one cluster. */
 function withCluster(url: string, id: string): string {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { judge } from '../../assess/judge/judge.ts'
 import { settingsOf } from '../../assess/judge/stored-scope.ts'
 import { concurrently } from '../../concurrently.ts'
-import { unreadHistories } from '../../history/history-problem.ts'
+import { type KnownState, unreadHistories } from '../../history/history-problem.ts'
 import type { ComparedSpans } from '../../history/compared.ts'
 import { presentEnd, readPeriodRows } from '../../history/rows/period-rows.ts'
 import type { PathRow } from '../../model/history.ts'
@@ -30,15 +30,28 @@ import { isWaiverFor } from '../routes/waivers-route.ts'
 /** So many clusters are read at once. */
 const CLUSTERS_AT_ONCE = 4
 
-/** So many answers are kept: each holds what a page of all clusters is made from. */
+/** About so many bytes of answers are kept, and so many answers: the last one always. */
+const MAX_KEPT_BYTES = 64 * 1024 * 1024
 const MAX_KEPT = 8
 
-/** So many answers are read at once, and so many more wait. */
-const READS_AT_ONCE = 2
+/** So many answers are read at once, each up to what a page is made of, and so many more wait. */
+const READS_AT_ONCE = 1
 const MAX_WAITING = 8
 
-/** As many as one answer of the API is about: more would take longer than anybody waits for a page. */
+/** As many as one answer of the API is about: their states alone would take longer to read than anybody waits for a page. */
 const MAX_CLUSTERS = 100
+
+/**
+ * A page of several clusters is made of so many paths at most, and of so many states of paths in windows: more neither fit into memory nor come in the time that
+ * anybody waits. One cluster is shown whatever its size.
+ */
+const LIMITS = { paths: 5000, cells: 4_500_000 }
+
+/** How long `status` looks back, for the sum of cells. */
+const STATUS_DAYS = 7
+
+/** About how many bytes what is kept takes: of a path, of each of its windows, of a row, a finding and a change. */
+const BYTES = { path: 2000, cell: 8, row: 1500, finding: 500, change: 1000 } as const
 
 const DAY_SECONDS = 24 * 60 * 60
 
@@ -53,14 +66,17 @@ export type ReadStatus = (asked: {
 /** Which clusters a page is about, and up to when. */
 export type Looked = { readonly grant: Grant; readonly cluster: string | null; readonly at: Date }
 
-/** More clusters may be seen than a page is made of: whoever asks has to choose one of them. */
+/** More may be seen than a page is made of: whoever asks has to choose a cluster. */
 export class ManyClustersError extends Error {
   override readonly name = 'ManyClustersError'
-  /** Their ids. */
-  readonly clusters: readonly string[]
-  constructor(clusters: readonly string[]) {
-    super(`Cannot show ${clusters.length} clusters on one page: wanted at most ${MAX_CLUSTERS}`)
-    this.clusters = clusters
+  /** By id, each with what its state tells; without that where there are too many to read their states. */
+  readonly clusters: readonly { readonly id: string; readonly known: KnownState | undefined }[]
+  constructor(
+    what: string,
+    { clusters, known }: { readonly clusters: readonly Cluster[]; readonly known?: ReadonlyMap<string, KnownState> },
+  ) {
+    super(`Cannot show ${what}`)
+    this.clusters = clusters.map(({ id }) => ({ id, known: known?.get(id) }))
   }
 }
 
@@ -89,16 +105,29 @@ export type HistoryReaderDeps = {
   readonly objects: Objects
   readonly version: string
   readonly readStatus: ReadStatus
+  /** How much a page of several clusters is made of. */
+  readonly limits?: typeof LIMITS
 }
 
 /** Reads from a store, and keeps the last few answers as long as nothing they were made from changes. */
-export function createHistoryReader({ objects, version, readStatus }: HistoryReaderDeps): HistoryReader {
+export function createHistoryReader({
+  objects,
+  version,
+  readStatus,
+  limits = LIMITS,
+}: HistoryReaderDeps): HistoryReader {
   // In the order in which they were asked for.
   const kept = new Map<string, Promise<unknown>>()
+  const bytesOf = new Map<string, number>()
   const underWay = new Set<string>()
   const limited = createReadLimit(READS_AT_ONCE, MAX_WAITING)
 
-  async function once<T>(question: unknown, clusters: readonly Cluster[], read: () => Promise<T>): Promise<T> {
+  async function once<T>(
+    question: unknown,
+    clusters: readonly Cluster[],
+    read: () => Promise<T>,
+    weigh: (answer: T) => number,
+  ): Promise<T> {
     const key = JSON.stringify([question, await markOf(clusters, objects)])
     const known = kept.get(key) as Promise<T> | undefined
     if (known !== undefined) {
@@ -110,7 +139,9 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
     kept.set(key, answer)
     underWay.add(key)
     try {
-      return await answer
+      const made = await answer
+      bytesOf.set(key, weigh(made))
+      return made
     } catch (error) {
       kept.delete(key)
       throw error
@@ -122,9 +153,14 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
 
   /** What is under way stays: forgotten, it would be read twice at once. */
   function forgetOldest(): void {
-    for (const oldest of kept.keys()) {
-      if (kept.size - underWay.size <= MAX_KEPT) return
-      if (!underWay.has(oldest)) kept.delete(oldest)
+    const made = [...kept.keys()].filter((key) => !underWay.has(key))
+    let [count, bytes] = [0, 0]
+    for (const key of made.toReversed()) {
+      count += 1
+      bytes += bytesOf.get(key) ?? 0
+      if (count === 1 || (count <= MAX_KEPT && bytes <= MAX_KEPT_BYTES)) continue
+      kept.delete(key)
+      bytesOf.delete(key)
     }
   }
 
@@ -148,43 +184,78 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
   return {
     clusters: clustersOf,
     async status({ at, ...looked }) {
-      const clusters = await readable(await clustersOf(looked), objects)
+      const clusters = await readable(await clustersOf(looked), { at, days: STATUS_DAYS, limits }, objects)
       // Decided before what is kept is looked at: others may ask about the same clusters, and be told of other removed ones.
       const removed = looked.cluster === null ? await removedFor(looked.grant, objects) : []
-      const status = await once(['status', settledBefore(at), removed], clusters, () =>
-        readStatus({ clusters, now: at, removed }),
+      const status = await once(
+        ['status', settledBefore(at), removed],
+        clusters,
+        () => readStatus({ clusters, now: at, removed }),
+        ({ summary }) => bytesOfSummary(summary),
       )
       return { ...status, summary: await granted(status.summary, looked.grant) }
     },
     async overTime({ at, days, ...looked }) {
-      const clusters = await readable(await clustersOf(looked), objects)
-      const overTime = await once(['paths', settledBefore(at), days], clusters, () =>
-        readOverTime(clusters, { at, days, version }, objects),
+      const clusters = await readable(await clustersOf(looked), { at, days, limits }, objects)
+      const overTime = await once(
+        ['paths', settledBefore(at), days],
+        clusters,
+        () => readOverTime(clusters, { at, days, version }, objects),
+        ({ summary, rows }) => bytesOfSummary(summary) + BYTES.row * rows.length,
       )
       return { ...overTime, summary: await granted(overTime.summary, looked.grant) }
     },
     async diff({ at, before, period, ...looked }) {
-      const clusters = await readable(await clustersOf(looked), objects)
-      return once(['diff', settledBefore(at), before, period], clusters, () =>
-        readDiff(clusters, { before, period }, { objects, now: at }),
+      const clusters = await readable(await clustersOf(looked), { at, days: STATUS_DAYS, limits }, objects)
+      return once(
+        ['diff', settledBefore(at), before, period],
+        clusters,
+        () => readDiff(clusters, { before, period }, { objects, now: at }),
+        ({ changes }) => BYTES.change * changes.all.length,
       )
     },
     async flow({ at, before, ...looked }) {
-      const clusters = await readable(await clustersOf(looked), objects)
-      return once(['flow', settledBefore(at), before], clusters, async () => {
-        // As the drawing of one time: where windows end, whatever the minute.
-        const until = await flowEnd(clusters, at, objects)
-        return readFlow(clusters, { before, at: until }, { objects, now: at })
-      })
+      const clusters = await readable(await clustersOf(looked), { at, days: STATUS_DAYS, limits }, objects)
+      return once(
+        ['flow', settledBefore(at), before],
+        clusters,
+        async () => {
+          // As the drawing of one time: where windows end, whatever the minute.
+          const until = await flowEnd(clusters, at, objects)
+          return readFlow(clusters, { before, at: until }, { objects, now: at })
+        },
+        ({ paths }) => BYTES.change * paths.length,
+      )
     },
   }
 }
 
-async function readable(clusters: readonly Cluster[], objects: Objects): Promise<readonly Cluster[]> {
-  if (clusters.length > MAX_CLUSTERS) throw new ManyClustersError(clusters.map(({ id }) => id))
-  const { problem } = await unreadHistories(clusters, objects)
+/** The clusters, if a page of so many days is made of them. */
+async function readable(
+  clusters: readonly Cluster[],
+  { at, days, limits }: { readonly at: Date; readonly days: number; readonly limits: typeof LIMITS },
+  objects: Objects,
+): Promise<readonly Cluster[]> {
+  const named = `${clusters.length} clusters`
+  if (clusters.length > MAX_CLUSTERS)
+    throw new ManyClustersError(`${named} on one page: wanted at most ${MAX_CLUSTERS}`, { clusters })
+  const { problem, known } = await unreadHistories(clusters, objects)
   if (problem !== undefined) throw new ProblemError('unreadable', problem)
+  let [paths, cells] = [0, 0]
+  for (const { id, windows } of clusters) {
+    const { paths: own, since } = known.get(id) ?? { paths: 0, since: null }
+    const age = since === null ? 0 : Math.max(0, at.getTime() / 1000 - toSeconds(since))
+    paths += own
+    cells += (own * Math.min(age, days * DAY_SECONDS)) / (60 * Math.min(...windows.map(({ minutes }) => minutes)))
+  }
+  if (clusters.length > 1 && (paths > limits.paths || cells > limits.cells))
+    throw new ManyClustersError(`${paths} paths of ${named} over ${days} days on one page`, { clusters, known })
   return clusters
+}
+
+function bytesOfSummary({ paths, judgement }: Summary): number {
+  const cells = paths.reduce((sum, path) => sum + path.cells.length, 0)
+  return BYTES.path * paths.length + BYTES.cell * cells + BYTES.finding * judgement.findings.length
 }
 
 /** The removed clusters of which somebody may be told. */

@@ -16,7 +16,10 @@ export function createReadLimit(atOnce: number, waiting: number): <T>(read: () =
   return async (read) => {
     if (running < atOnce) running += 1
     else if (queue.length < waiting) await new Promise<void>((resolve) => queue.push(resolve))
-    else throw new BusyError(`Cannot read more now: ${running} reads are under way and ${queue.length} wait`)
+    else
+      throw new BusyError(
+        `Cannot read more now: ${running === 1 ? '1 read is' : `${running} reads are`} under way and ${queue.length} wait`,
+      )
     try {
       return await read()
     } finally {

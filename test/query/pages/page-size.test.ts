@@ -10,6 +10,8 @@ test('a page that cannot be handed over in one piece says how to make it smaller
   const page = await large.text()
   assert.match(page, /Name one cluster by the parameter cluster/)
   assert.match(page, /Sign out/)
+  for (const id of ['east', 'west'])
+    assert.ok(page.includes(`<a href="/paths?class&#x3D;all&amp;cluster&#x3D;${id}">${id}</a>`), id)
   assert.equal(large.headers.get('content-type'), 'text/html; charset=utf-8')
   // Compressed it is small enough.
   const small = await ask('/paths?class=all', { headers: { cookie, 'accept-encoding': 'gzip' } })
