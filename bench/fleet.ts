@@ -5,15 +5,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { directoryObjects } from '../lib/store/objects/directory.ts'
-import { type Extent, writeSyntheticStore } from './synthetic-store.ts'
+import { toSeconds, toTime } from '../lib/time/windows.ts'
+import { measured } from './processes.ts'
+import { type Extent, endOf, writeSyntheticStore } from './synthetic-store.ts'
 
 /** Megabytes that the tables of a year of 100 clusters of 500 paths may take. */
 const WANTED_MEGABYTES = 60
 const WANTED_CLUSTER_DAYS = 100 * 365
 
+/** What a question may take at most, resident, at any number of clusters. */
+const WANTED_RESIDENT_MEGABYTES = 300
+
+/** Of how many of the last days there are window results: what `status` reads, and the period before. */
+const RESULT_DAYS = 15
+
 /**
  * What a fleet's history takes, and what the common question costs: beside DuckDB asking the same of the same table, and beside the same question to a tenth of
- * the clusters. `--store` is a folder that is made if it is not there and kept: a year of 100 clusters takes an hour to make, `npm run bench -- fleet
+ * the clusters. Then what the commands take that read the history. `--store` is a folder that is made if it is not there and kept: a year of 100 clusters takes an hour to make, `npm run bench -- fleet
  * --clusters 100 --days 365 --store /var/tmp/fleet`.
  */
 export async function benchFleet(args: readonly string[]): Promise<void> {
@@ -26,7 +34,12 @@ export async function benchFleet(args: readonly string[]): Promise<void> {
       store: { type: 'string' },
     },
   })
-  const extent: Extent = { clusters: Number(values.clusters), days: Number(values.days), paths: Number(values.paths) }
+  const extent: Extent = {
+    clusters: Number(values.clusters),
+    days: Number(values.days),
+    paths: Number(values.paths),
+    resultDays: Math.min(RESULT_DAYS, Number(values.days)),
+  }
   const folder = values.store ?? mkdtempSync(join(tmpdir(), 'ciphertrail-bench-'))
   try {
     if (!existsSync(join(folder, 'registry'))) await writeSyntheticStore(extent, directoryObjects(folder))
@@ -42,9 +55,29 @@ export async function benchFleet(args: readonly string[]): Promise<void> {
     const asks = fork(new URL('fleet-questions.ts', import.meta.url), [folder, JSON.stringify(extent)])
     const [code] = (await once(asks, 'exit')) as [number]
     if (code !== 0) process.exitCode = 1
+    for (const command of commandsAt(endOf(extent))) {
+      const now = toTime(toSeconds(endOf(extent)) + 180)
+      const { cpuSeconds, peakMegabytes } = await measured('measured.ts', [...command, '--store', folder, '--now', now])
+      console.log(
+        `fleet: ${command.join(' ')}: ${peakMegabytes.toFixed(0)} MB resident at most (wanted ${WANTED_RESIDENT_MEGABYTES}), ${cpuSeconds.toFixed(1)} s of CPU`,
+      )
+      if (peakMegabytes > WANTED_RESIDENT_MEGABYTES) process.exitCode = 1
+    }
   } finally {
     if (values.store === undefined) rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Commands over all of the history, and a comparison of its last two weeks. */
+function commandsAt(end: string): readonly (readonly string[])[] {
+  const [first, middle] = [14, 7].map((days) => toTime(toSeconds(end) - days * 86_400))
+  return [
+    ['status'],
+    ['paths'],
+    ['paths', '--history', '--json'],
+    ['episodes', '--json'],
+    ['diff', `${first}/${middle}`, `${middle}/${end}`],
+  ]
 }
 
 function bytesIn(folder: string): number {

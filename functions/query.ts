@@ -2,6 +2,7 @@
  * Answers the HTTP API, and the pages if people sign in. Without pages, API Gateway admits callers with a token or a signature. With pages it admits everybody,
  * and tokens and sessions are checked here. What they may see is decided here in both cases.
  */
+import { setFlagsFromString } from 'node:v8'
 import { readConfig } from '../lib/config.ts'
 import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
 import { type ApiDeps, createApi, isApiPath } from '../lib/query/api.ts'
@@ -9,6 +10,10 @@ import { isWayBack } from '../lib/query/oidc/settings.ts'
 import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, MAX_BODY_BYTES, SettingError, logLine, once, onRequest, setting } from './lambda.ts'
 import type { SignInSettings } from './lambda-sign-in.ts'
+
+// As bin/ciphertrail.js starts: a question for many clusters is mostly garbage, which V8 would keep.
+setFlagsFromString('--semi-space-growth-factor=1')
+setFlagsFromString('--heap-growing-percent=75')
 
 /** Anyone may query the health, so the store is read for it once a minute. */
 const HEALTH_MS = 60_000
