@@ -141,7 +141,7 @@ export function stateStripsOf(
   const indexes = new Map(windows.map(({ end }, index) => [end, index]))
   const strips = new Map<string, StripCell['state'][]>()
   for (const [pathId, pieces] of piecesByPath(months, period)) {
-    const cells = new Array<StripCell['state']>(windows.length).fill(null)
+    const cells = windows.map((): StripCell['state'] => null)
     for (const piece of pieces) {
       for (const [index, { end }] of windowsOf(piece).entries()) {
         const { state } = isQuietAt(piece.interval.quiet, piece.first + index) ? QUIET : piece.interval
