@@ -13,7 +13,11 @@ test('csvText() writes any fields as csv-stringify does, formulas guarded', () =
   const field = fc.array(character, { maxLength: 5 }).map((characters) => characters.join(''))
   fc.assert(
     fc.property(fc.array(fc.tuple(field, field, field), { maxLength: 4 }), (rows) => {
-      const columns = { one: ([a]: string[]) => a ?? null, two: (row: string[]) => row[1] ?? null, three: (row: string[]) => row[2] ?? null }
+      const columns = {
+        one: ([a]: string[]) => a ?? null,
+        two: (row: string[]) => row[1] ?? null,
+        three: (row: string[]) => row[2] ?? null,
+      }
       const expected = stringify([Object.keys(columns), ...rows.map((row) => row.map(printable))], {
         record_delimiter: 'windows',
         escape_formulas: true,
