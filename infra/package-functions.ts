@@ -18,6 +18,7 @@ const MODULES = join(ROOT, 'node_modules')
 /** Lambda's processors, whatever this machine has. */
 const NATIVE = '@myriaddreamin/typst-ts-node-compiler-linux-arm64-gnu'
 const TYPST = '@myriaddreamin/typst-ts-node-compiler'
+const VIZ = '@viz-js/viz'
 const FONTS = '@expo-google-fonts/source-sans-3'
 
 /** The largest zip, in bytes, before a function takes noticeably longer to start. */
@@ -41,7 +42,7 @@ export function functionNames(): string[] {
 /**
  * Leaves out what no function can use: zod's messages in forty languages, a seventh of a bundle, and every generated API of Kubernetes' client, three
  * fifths of `collect`, which only the `auth-provider` of a kubeconfig wants, and there is no kubeconfig in a function; and all ways of the SDK to credentials
- * but the environment, where Lambda puts those of the role.
+ * but the environment, where Lambda puts those of the role; what tells browsers apart in the SDK; and source maps of Handlebars, which does without.
  */
 const leftOut: Plugin = {
   name: 'left-out',
@@ -49,6 +50,8 @@ const leftOut: Plugin = {
     bundler.onResolve({ filter: /\/locales\/index\.js$/ }, ({ resolveDir, importer }) =>
       importer.includes('node_modules/zod/') ? { path: join(resolveDir, '../locales/en.js') } : undefined,
     )
+    bundler.onResolve({ filter: /^(bowser|source-map)$/ }, () => ({ path: 'nothing', namespace: 'nothing' }))
+    bundler.onLoad({ filter: /./, namespace: 'nothing' }, () => ({ contents: 'module.exports = {}' }))
     bundler.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client', namespace: 'left-out' }))
     // A CommonJS library that is a file of its own exports its names only if they are said.
     bundler.onResolve({ filter: /^undici$/ }, ({ kind }) =>
@@ -119,7 +122,8 @@ async function bundle(name: string): Promise<Entries> {
     // The map stays here, since it would be two fifths of a zip: equal sources give the same one again.
     sourcemap: 'external',
     sourcesContent: false,
-    external: [TYPST],
+    // Graphviz is half of a zip, and five per cent larger once a bundler wrote its text anew.
+    external: [TYPST, VIZ],
     plugins: [leftOut, cheapStart],
     // Some libraries are CommonJS and ask for Node's own modules.
     banner: {
@@ -136,9 +140,16 @@ async function bundle(name: string): Promise<Entries> {
   return files
 }
 
+/** Graphviz, as npm has it. */
+function graphvizFiles(): Entries {
+  const files: Entries = new Map()
+  for (const file of ['package.json', 'dist/viz.js']) files.set(`node_modules/${VIZ}/${file}`, join(MODULES, VIZ, file))
+  return files
+}
+
 /** The page's and the PDF's templates, fonts and Typst, where the code looks for them. */
 function reportFiles(): Entries {
-  const files: Entries = new Map()
+  const files = graphvizFiles()
   addFolder(files, join(ROOT, 'lib/report/templates'), 'templates')
   files.set(`node_modules/${FONTS}/package.json`, join(MODULES, FONTS, 'package.json'))
   for (const weight of ['400Regular', '600SemiBold'])
@@ -151,7 +162,7 @@ function reportFiles(): Entries {
 /** What is in a zip beside its bundle. */
 function filesOf(name: string): Entries {
   if (name === 'report') return reportFiles()
-  const files: Entries = new Map()
+  const files: Entries = name === 'query' ? graphvizFiles() : new Map()
   if (name === 'query') {
     for (const folder of ['routes', 'pages']) addFolder(files, join(ROOT, `lib/query/${folder}/templates`), 'templates')
     addFolder(files, join(ROOT, 'lib/report/templates'), 'templates', /\.hbs$/)
@@ -207,7 +218,7 @@ function nativeModule(): string {
 async function zip(files: Entries): Promise<Buffer> {
   const archive = new ZipFile()
   // The first moment that a zip can name, by the clock of wherever this runs.
-  const options = { mtime: new Date(1980, 0, 1), mode: 0o100644, forceDosTimestamp: true }
+  const options = { mtime: new Date(1980, 0, 1), mode: 0o100644, forceDosTimestamp: true, compressionLevel: 9 }
   for (const [name, from] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
     archive.addBuffer(typeof from === 'string' ? readFileSync(from) : from, name, options)
   archive.end()
