@@ -53,16 +53,18 @@ export function tableLines<T>(
   })
 }
 
-/** A sentence on lines of at most `width`, broken at spaces, each after the first indented. */
+/** A sentence on lines of at most `width`, broken at spaces, each after the first indented further than the sentence is. */
 export function wrapped(sentence: string, width: number): string[] {
+  const words = sentence.trimStart()
+  const indent = ' '.repeat(sentence.length - words.length)
   const lines: string[] = []
   let line = ''
-  for (const word of sentence.split(' ')) {
-    const next = line === '' ? word : `${line} ${word}`
+  for (const word of words.split(' ')) {
+    const next = line === '' ? `${indent}${word}` : `${line} ${word}`
     if (line.trim() === '' || (next.match(/./gu) ?? []).length <= width) line = next
     else {
       lines.push(line)
-      line = `${GAP}${word}`
+      line = `${indent}${GAP}${word}`
     }
   }
   return [...lines, line]

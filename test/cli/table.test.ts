@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type TerminalColumn, tableLines } from '../../cli/terminal-table.ts'
+import { type TerminalColumn, tableLines, wrapped } from '../../cli/terminal-table.ts'
 
 type Row = readonly string[]
 
@@ -79,6 +79,13 @@ test('a sentence that is longer than the terminal is wide goes on on lines below
     '  the client sent no mesh TLS,',
     '    and nobody knows why',
   ])
+})
+
+test('wrapped() keeps the indent of a sentence, on each of its lines', () => {
+  assert.deepEqual(wrapped('   fixes 1 path · owner shop', 40), ['   fixes 1 path · owner shop'])
+  assert.deepEqual(wrapped('   fixes 1 path · owner shop', 20), ['   fixes 1 path ·', '     owner shop'])
+  assert.deepEqual(wrapped('1  Add web to the mesh', 12), ['1  Add web', '  to the', '  mesh'])
+  assert.deepEqual(wrapped('', 12), [''])
 })
 
 test('colours change no place of anything', () => {
