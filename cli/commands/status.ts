@@ -5,6 +5,7 @@ import type { Status, StatusCluster } from '../../lib/report/summary/status.ts'
 import { judgedPathsWords, headlineWords } from '../../lib/report/sections/opening.ts'
 import { actionTitle } from '../../lib/report/words/action-titles.ts'
 import { CLASS_WORDS, countWords, plural } from '../../lib/report/words/vocabulary.ts'
+import { compareText } from '../../lib/text/order.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { shareWords } from '../../lib/text/share-words.ts'
 import { toJson } from '../../lib/text/format-json.ts'
@@ -21,6 +22,9 @@ type StatusOptions = {
   readonly json?: boolean
   readonly store?: string
 }
+
+/** So many clusters are shown, so that a screen holds all of it. */
+const FEW_CLUSTERS = 8
 
 /** Adds `ciphertrail status`. */
 export function addStatus(program: Command, console: Console): void {
@@ -80,16 +84,26 @@ function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' |
   const most = tableWidth({ width })
   const folded = (lines: readonly string[]) => (most === null ? lines : lines.flatMap((line) => wrapped(line, most)))
   const headline = folded([headlineWords(summary)])
+  const shown = clusters.toSorted(leastSeenFirst).slice(0, FEW_CLUSTERS)
+  const left = clusters.length - shown.length
   return [
     ...(replay === null ? [] : folded([printable(replay), ''])),
     ...(summary.figures.openNow > 0 ? headline.map((line) => colors.red(line)) : headline),
     ...folded([judgedPathsWords(summary)].filter((words) => words !== '')),
     `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
     '',
-    ...tableLines(clusters, clusterColumns(dates.moment, status, colors), most),
+    ...tableLines(shown, clusterColumns(dates.moment, status, colors), most),
+    ...(left === 0 ? [] : [`And ${plural(left, 'more cluster')}; --json has all.`]),
     ...folded(['', ...othersLine(status), ...actionLines(summary, dates.moment), '']),
     ...folded(standingLines(status, dates.moment)),
   ]
+}
+
+/** What is behind first, then what was seen least. */
+function leastSeenFirst(a: StatusCluster, b: StatusCluster): number {
+  return (
+    Number(a.isUpToDate) - Number(b.isUpToDate) || (a.seenInSpan ?? 0) - (b.seenInSpan ?? 0) || compareText(a.id, b.id)
+  )
 }
 
 function clusterColumns(

@@ -164,6 +164,8 @@ test('status fits a terminal of 80, 100 or 160 columns with nothing cut, in colo
     assert.ok(!plain.includes(ESCAPE))
     for (const line of linesOf(plain)) assert.ok(line.length <= Math.min(columns, 100), `${columns}: ${line}`)
     assert.equal(plain.replaceAll(/\s+/g, ' '), piped)
+    assert.match(plain, /^1 {2}Add statefulset.*\n {3}fixes 1 path · owner warehouse · /m)
+    assert.ok(columns < 100 || linesOf(plain).length <= 24, 'it fits on one screen')
     const colored = await onTerminal({})
     assert.match(colored, new RegExp(`^${ESCAPE}\\[31m7 application paths are unencrypted now`))
     assert.equal(colored.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), ''), plain)
@@ -241,6 +243,23 @@ test('status says which log is sealed and when the next mail goes out', async ()
   assert.match(text, /^Mail: next \w{3} 30 Nov \d\d:\d\d to channel weekly$/m)
   const { log, mail } = await statusJson(...at)
   assert.deepEqual([log?.origin, log?.unsealed, mail?.channel], ['example.com/log', 0, 'weekly'])
+})
+
+test('status of a fleet shows the clusters that are seen least, and counts the others', async () => {
+  const store = ownStore('fleet')
+  for (let number = 10; number < 30; number++) {
+    const arguments_ = addArguments(mesh).map((word) => (word === 'shop' ? `bank-${number}` : word))
+    assert.equal((await mesh.run(...arguments_, '--store', store)).code, 0)
+  }
+  const at = ['--store', store, '--now', now]
+  const lines = linesOf(await good('status', ...at))
+  const first = lines.findIndex((line) => line.startsWith('CLUSTER'))
+  assert.deepEqual(
+    lines.slice(first + 1, first + 9).map((line) => line.split(' ')[0]),
+    Array.from({ length: 8 }, (_, index) => `bank-${10 + index}`),
+  )
+  assert.equal(lines[first + 9], 'And 13 more clusters; --json has all.')
+  assert.equal((await statusJson(...at)).clusters.length, 21)
 })
 
 test('a replay is shown as one: weeks later no window is missed, and what was seen is as it was', async () => {
