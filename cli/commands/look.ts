@@ -9,6 +9,7 @@ import type { PathWindow } from '../../lib/model/window.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import {
   type NotSeen,
+  type OtherPaths,
   byClass,
   countLook,
   othersText,
@@ -186,13 +187,13 @@ function sectionsOf(
   console: Console,
 ): string[][] {
   const { judged, others } = byClass(look.result, settings)
+  const headingOf = (other: OtherPaths): string[] => wrapped(othersText(other), widthOf(console))
   return [
     verdictLines({ ...look, result: { ...look.result, paths: judged } }, name, console),
     pathLines(judged, isAll, console),
-    ...others.map((other) => [
-      ...wrapped(othersText(other), widthOf(console)),
-      ...(isAll ? pathLines(other.paths, isAll, console) : []),
-    ]),
+    ...(isAll
+      ? others.map((other) => [...headingOf(other), ...pathLines(other.paths, isAll, console)])
+      : [others.flatMap(headingOf)]),
     notSeenLines(look, isAll, console),
   ].filter((section) => section.length > 0)
 }
