@@ -23,7 +23,9 @@ export function actionLines({ actions, figures }: Summary, moment: (time: string
         ? 'Do first: find out why nothing is seen any more (ciphertrail cluster check).'
         : figures.openNow > 0
           ? 'Do first: nothing; a waiver accepts all that is open.'
-          : 'Do first: nothing is known to be open.',
+          : figures.notEnoughEvidence > 0
+            ? 'Do first: nothing is known to be open; see which paths need more evidence (ciphertrail paths).'
+            : 'Do first: nothing is known to be open.',
       ...dark,
     ]
   const rest = actions.length - MAX_ACTIONS
