@@ -74,6 +74,8 @@ export type ObservedWorkload = {
   readonly shares: Float64Array
   /** Traffic that bypassed its proxies. */
   readonly around: ReadonlyMap<number, readonly BlindSpot[]>
+  /** Windows in which its proxies were not read for a time because Prometheus was down, and for no other reason. */
+  readonly outages: ReadonlySet<number>
 }
 
 /** Plaintext in a capture, to a workload's port where no proxy reported plaintext from that client in that window. */

@@ -1,4 +1,4 @@
-import type { BlindSpot, Coverage, WindowResult, Workload } from '../../model/window.ts'
+import type { BlindSpot, Coverage, Gap, WindowResult, Workload } from '../../model/window.ts'
 import type { ObservedPeriod, ObservedWorkload } from '../../model/period.ts'
 import { workloadKey } from '../pods/facts.ts'
 
@@ -30,6 +30,7 @@ export function observedPeriod(results: readonly WindowResult[]): ObservedPeriod
       draft.shares[index] = result.collected && !overridden.has(key) ? observedShare(workload, row) : 0
       const around = workload.blindSpots.filter(({ kind }) => AROUND.has(kind))
       if (around.length > 0) draft.around.set(index, around)
+      if (row !== undefined && isOutage(row)) draft.outages.add(index)
     }
     // An unlisted pod is not known to have had a proxy, whatever was read from it.
     for (const [key, { expectedSeconds }] of covered) if (expectedSeconds > 0) draftOf(key).hadPods[index] = 1
@@ -45,7 +46,16 @@ export function observedPeriod(results: readonly WindowResult[]): ObservedPeriod
   }
 }
 
-type Draft = ObservedWorkload & { readonly around: Map<number, readonly BlindSpot[]> }
+/** Whether all of a workload's gaps are of a time in which Prometheus was down, but for what each pod did after its last scrape. */
+function isOutage({ gaps }: Coverage): boolean {
+  const isDown = ({ reason }: Gap) => reason === 'prometheus-down'
+  return gaps.some(isDown) && gaps.every((gap) => isDown(gap) || gap.isBrief === true)
+}
+
+type Draft = ObservedWorkload & {
+  readonly around: Map<number, readonly BlindSpot[]>
+  readonly outages: Set<number>
+}
 
 function newDraft(windows: number): Draft {
   return {
@@ -53,6 +63,7 @@ function newDraft(windows: number): Draft {
     told: new Uint8Array(windows),
     shares: new Float64Array(windows),
     around: new Map(),
+    outages: new Set(),
   }
 }
 

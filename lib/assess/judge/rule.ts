@@ -6,7 +6,15 @@ import type { PathRow } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
 import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { workloadKey } from '../pods/facts.ts'
-import { type JudgedPeriod, NO_WORKLOAD, type SeenWindows, seenOfPath, seenOfPort, seenWindows } from './seen.ts'
+import {
+  type JudgedPeriod,
+  NO_WORKLOAD,
+  type SeenWindows,
+  isOutage,
+  seenOfPath,
+  seenOfPort,
+  seenWindows,
+} from './seen.ts'
 import { type SeenAs, noneSeen, seenAs } from './seen-as.ts'
 
 /**
@@ -113,6 +121,7 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod, period: SeenWin
       if (last === undefined) return []
       const counts = noneSeen()
       const policy = { known: 0, unknown: 0 }
+      let outages = 0
       const strip = Object.hasOwn(strips, pathId) ? strips[pathId] : undefined
       for (const row of sorted) {
         const begin = partitionPoint(windows, ({ start }) => start < row.from)
@@ -120,11 +129,12 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod, period: SeenWin
         for (let index = begin; index < end; index++) {
           const state = strip?.[index] ?? row.state
           counts[state === row.state ? seenAs(row) : state] += 1
+          if (state === 'unknown' && row.reason === 'destination-not-seen' && isOutage(row, index, period)) outages += 1
           if (!QUIET.has(state)) policy[row.enforcement === 'unknown' ? 'unknown' : 'known'] += 1
         }
       }
       const { cluster, source, destination, port } = last
-      const told = toldShare(counts)
+      const told = toldShare(counts, outages)
       const seenBy = (ends: 'either-end' | 'both-ends') => ({
         ...seenOfPath({ source, destination, port, strip: strip ?? [] }, ends, period),
         told,
@@ -140,8 +150,12 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod, period: SeenWin
 /** States of a window without judged traffic. */
 const QUIET: ReadonlySet<State> = new Set(['not-observed', 'not-collected', 'exempt'])
 
-/** Returns the share of windows with traffic whose state is known; null without traffic. */
-function toldShare(windows: PathHistory['windows']): number | null {
+/**
+ * Returns the share of windows with traffic whose state is known; null without traffic.
+ *
+ * @param outages those of its unknown windows that nobody could read, which the share of its life counts as unseen. They do not replace a known window.
+ */
+function toldShare(windows: PathHistory['windows'], outages: number): number | null {
   const told =
     windows.plaintext +
     windows['no-mesh-tls'] +
@@ -149,7 +163,8 @@ function toldShare(windows: PathHistory['windows']): number | null {
     windows['app-tls'] +
     windows.mtls +
     windows.refused
-  return told + windows.unknown === 0 ? null : told / (told + windows.unknown)
+  if (told === 0) return windows.unknown === 0 ? null : 0
+  return told / (told + windows.unknown - outages)
 }
 
 function portHistories(paths: readonly PathHistory[], period: SeenWindows): PortHistory[] {

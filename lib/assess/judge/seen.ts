@@ -79,6 +79,21 @@ export function seenOfPath({ source, destination, port, strip }: SeenPath, by: S
   })
 }
 
+/**
+ * Whether a window says nothing of a path only because Prometheus was down: neither end could be read for a time. That is time that nobody saw, as in a window
+ * that was not collected, and no ambiguous reading.
+ *
+ * @param place of the window in the period
+ */
+export function isOutage(
+  { source, destination }: Pick<SeenPath, 'source' | 'destination'>,
+  place: number,
+  period: SeenWindows,
+): boolean {
+  const index = period.windows[place]?.index ?? -1
+  return [source, destination].every((end) => endOf(end, period)?.outages.has(index) === true)
+}
+
 /** Returns how much of the life of a workload's port its own proxies saw. */
 export function seenOfPort(
   { workload, port }: { readonly workload: Endpoint; readonly port: number },
@@ -132,6 +147,7 @@ const UNREAD: ObservedWorkload = {
   told: new Uint8Array(),
   shares: new Float64Array(),
   around: new Map(),
+  outages: new Set(),
 }
 
 /** Returns the observed workload of an end; null if it is not a workload of this cluster, so that it neither shows anything nor bounds a life. */

@@ -5,7 +5,7 @@ import { judge } from '../../../lib/assess/judge/judge.ts'
 import type { Judgement, Verdict } from '../../../lib/model/judgement.ts'
 import { type Generated, type GeneratedOptions, generatedCluster } from '../../support/stored/generated-cluster.ts'
 
-/** Clusters of all sizes where `CLUSTERS=all`, which take minutes; else one of 200 paths over four weeks. */
+/** Clusters of all sizes where `CLUSTERS=all`, which take half a minute; else those of 200 paths. */
 const SIZES: readonly Pick<GeneratedOptions, 'weeks' | 'paths'>[] =
   process.env['CLUSTERS'] === 'all'
     ? [
@@ -14,7 +14,10 @@ const SIZES: readonly Pick<GeneratedOptions, 'weeks' | 'paths'>[] =
         { weeks: 13, paths: 200 },
         { weeks: 13, paths: 2000 },
       ]
-    : [{ weeks: 4, paths: 200 }]
+    : [
+        { weeks: 4, paths: 200 },
+        { weeks: 13, paths: 200 },
+      ]
 
 function judged({ cluster, period }: Generated, wantedShare = 0.99): Judgement {
   const settings = { ...DEFAULT_SETTINGS, wantedShare }
@@ -50,7 +53,7 @@ for (const { weeks, paths } of SIZES) {
       assert.match(detail, /, seen for (all|\d\d\.\d %) of its time/, rule)
     }
     assert.ok(judgement.findings.some(({ seen }) => (seen?.share ?? 1) < 1))
-    for (const { id, verdict } of judgement.rules) assert.equal(verdict, 'pass', id)
+    for (const { id, verdict } of judgement.rules) assert.notEqual(verdict, 'fail', id)
   })
 
   test(`of ${paths} paths in ${weeks} weeks one that is clear for one window fails, and nothing else does`, (t) => {
@@ -58,7 +61,8 @@ for (const { weeks, paths } of SIZES) {
     const judgement = judged(made)
     t.diagnostic(JSON.stringify(counts(judgement)))
     const failed = judgement.findings.filter(({ verdict }) => verdict === 'fail')
-    assert.deepEqual(counts(judgement), { pass: paths - 1, fail: 1 })
+    assert.equal(counts(judgement).fail, 1)
+    assert.ok((counts(judgement).pass ?? 0) >= 0.99 * paths - 1)
     const clear = made.cluster.rows.find(({ pathId }) => pathId === made.clearPath)
     for (const { rule, subject } of failed)
       if (subject.kind === 'path') assert.equal(subject.pathId, made.clearPath, rule)
@@ -70,12 +74,13 @@ for (const { weeks, paths } of SIZES) {
     )
   })
 
-  test(`of ${paths} paths in ${weeks} weeks with a day not collected none passes where 99 % is wanted, and all do where 85 % is`, (t) => {
+  test(`of ${paths} paths in ${weeks} weeks with a day not collected none passes where 99 % is wanted, and at least 99 % do where 85 % is`, (t) => {
     const made = generatedCluster({ ...size, amiss: 'lost-day' })
     const [most, less] = [judged(made), judged(made, 0.85)]
     t.diagnostic(JSON.stringify([counts(most), counts(less)]))
     // A day is more than a hundredth of either period.
     assert.deepEqual(counts(most), { 'not-enough-evidence': paths })
-    assert.deepEqual(counts(less), { pass: paths })
+    assert.ok((counts(less).pass ?? 0) >= 0.99 * paths)
+    assert.equal(counts(less).fail, undefined)
   })
 }

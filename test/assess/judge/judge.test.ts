@@ -215,6 +215,23 @@ test('judge() never counts what lacks evidence as pass, and a share holds it and
   )
 })
 
+test('judge() gives a control the worst verdict of its rules: fail, not enough evidence, pass, and nothing to judge only if all say so', () => {
+  const seen = new Map<Finding['verdict'], number>()
+  fc.assert(
+    fc.property(anyInput, (input) => {
+      const { frameworks, rules } = judge({ ...input, scopes: [] })
+      const verdictOf = new Map(rules.map(({ id, verdict }) => [id, verdict]))
+      for (const { id, verdict, rules: own } of frameworks.flatMap(({ controls }) => controls)) {
+        const verdicts = own.map((rule) => verdictOf.get(rule))
+        const worst = (['fail', 'not-enough-evidence', 'pass'] as const).find((one) => verdicts.includes(one))
+        assert.equal(verdict, worst ?? 'not-applicable', id)
+        seen.set(verdict, (seen.get(verdict) ?? 0) + 1)
+      }
+    }),
+  )
+  assert.deepEqual([...seen.keys()].toSorted(), ['fail', 'not-applicable', 'not-enough-evidence', 'pass'])
+})
+
 test('judge() lets nothing count that is out of scope', () => {
   fc.assert(
     fc.property(anyInput, (input) => {

@@ -178,7 +178,7 @@ test('path-is-encrypted says how much of the traffic is not told, and what was',
   )
   assert.deepEqual([all?.seen?.told, all?.seen?.share, some?.seen?.told, some?.seen?.share], [0, 0, 0.75, 0.75])
   assert.match(all?.detail ?? '', /unknown in 12 windows \(x\)/)
-  assert.match(some?.detail ?? '', /unknown in 3 windows.*encrypted in all 9 windows/)
+  assert.match(some?.detail ?? '', /unknown in 3 windows.*encrypted in 9 of 12 windows/)
 })
 
 test('path-is-encrypted lacks evidence for one window of a doubt that may hide clear traffic, whatever share is wanted', () => {

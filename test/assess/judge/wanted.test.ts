@@ -5,7 +5,15 @@ import { WANTED_SHARE, atWantedShare } from '../../../lib/assess/judge/wanted.ts
 import { RULES } from '../../../lib/assess/judge/rules.ts'
 import type { RuleFinding } from '../../../lib/assess/judge/rule.ts'
 import type { Seen, Verdict } from '../../../lib/model/judgement.ts'
-import { FOUR_WEEKS, type Shown, foundBy, scraped, watchedPeriod } from '../../support/stored/watched-period.ts'
+import type { GapReason } from '../../../lib/model/window.ts'
+import {
+  FOUR_WEEKS,
+  type Shown,
+  type ShownEnd,
+  foundBy,
+  scraped,
+  watchedPeriod,
+} from '../../support/stored/watched-period.ts'
 
 const repeat = (count: number, shown: Shown = {}): Shown[] => Array.from({ length: count }, () => shown)
 
@@ -14,13 +22,34 @@ function fourWeeks(others: Readonly<Record<number, Shown>> = {}, usual: Shown = 
   return repeat(FOUR_WEEKS, usual).map((shown, index) => others[index] ?? shown)
 }
 
+function unreadFor(...reasons: readonly GapReason[]): ShownEnd {
+  const gaps = reasons.map((reason) => ({ reason, pods: 1, from: '2026-11-02T00:20:00Z', to: '2026-11-02T00:31:00Z' }))
+  return { coverage: { observedSeconds: 2940, ratio: 2940 / 3600, gaps } }
+}
+
 const gone: Shown = { isMissing: true }
 const quiet: Shown = { state: 'not-observed' }
 const clear: Shown = { state: 'plaintext', reason: 'no_tls_from_remote' }
 const restart: Shown = { web: scraped(3510), db: scraped(3510) }
+/** An outage of ten minutes, after which nobody can say what a proxy forgot. */
+const outage: Shown = {
+  state: 'unknown',
+  reason: 'destination-not-seen',
+  web: unreadFor('prometheus-down'),
+  db: unreadFor('prometheus-down'),
+}
 const at = (indexes: readonly number[], shown: Shown): Record<number, Shown> =>
   Object.fromEntries(indexes.map((index) => [index, shown]))
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
+
+/** Four weeks with traffic in thirteen windows, the last as given. */
+const thirteen = (last: Shown): Shown[] => {
+  const runs = at(
+    range(0, 12).map((run) => run * 50),
+    {},
+  )
+  return fourWeeks({ ...runs, 600: last }, quiet)
+}
 
 test('path-is-encrypted of four weeks of hours passes by the share that was seen, and says it', () => {
   const skips = {
@@ -52,6 +81,21 @@ test('path-is-encrypted of four weeks of hours passes by the share that was seen
       666 / 672,
       fourWeeks(at([1, 101, 201, 301, 401, 501], { state: 'unknown', reason: 'pod-not-listed' }), quiet),
     ],
+    ['an outage in one of thirteen windows with traffic', 'pass', 671 / 672, thirteen(outage)],
+    [
+      'a pod that ended unread in one of thirteen windows with traffic',
+      'not-enough-evidence',
+      671 / 672,
+      thirteen({ ...outage, db: unreadFor('ended-unscraped') }),
+    ],
+    [
+      'an outage and a pod that ended unread in one of thirteen windows with traffic',
+      'not-enough-evidence',
+      671 / 672,
+      thirteen({ ...outage, db: unreadFor('prometheus-down', 'ended-unscraped') }),
+    ],
+    ['an outage in the only window with traffic', 'not-enough-evidence', 671 / 672, fourWeeks({ 600: outage }, quiet)],
+    ['outages in seven windows', 'not-enough-evidence', 665 / 672, fourWeeks(at(range(5, 12), outage))],
     ['dark for 671 hours, seen in the last', 'not-enough-evidence', 1 / 672, fourWeeks({ 671: {} }, gone)],
     ['one window clear', 'fail', 1, fourWeeks({ 300: clear })],
     ['dark, but one window clear', 'fail', 1 / 672, fourWeeks({ 300: clear }, gone)],
@@ -183,6 +227,7 @@ const anyShown: fc.Arbitrary<Shown> = fc.oneof(
       clear,
       { ...clear, outcome: 'refused' },
       { state: 'unknown', reason: 'destination-not-seen' },
+      outage,
       { state: 'unknown', reason: 'source-partly-unmeshed (1 of 2)' },
       { ...quiet, isListed: false, web: null },
       { ...quiet, web: null },

@@ -1,7 +1,7 @@
 /** Makes clusters of any size over weeks, healthy but for what every cluster meets: restarts of Prometheus, a lost node, an outage. */
 import { periodFacts } from '../../../lib/assess/judge/period-facts.ts'
 import type { ClusterPeriod } from '../../../lib/model/period.ts'
-import type { Coverage, PathWindow, WindowResult, Workload } from '../../../lib/model/window.ts'
+import type { Coverage, Gap, PathWindow, WindowResult, Workload } from '../../../lib/model/window.ts'
 import { type StoryPath, type Stretch, cluster, hours, workload } from './report-input.ts'
 import { pathWindow, windowResult, workloadOf } from './window-results.ts'
 import { CRYPTO } from './judged-period.ts'
@@ -10,9 +10,9 @@ const HOUR = 3600
 const HOURS_OF_DAY = 24
 const HOURS_OF_WEEK = 7 * HOURS_OF_DAY
 
-/** What Prometheus misses by a restart. */
-const RESTART_SECONDS = 90
-const OUTAGE_SECONDS = 600
+/** What Prometheus misses by a restart of 90 s and by an outage of ten minutes: a scrape more at either end. */
+const RESTART_SECONDS = 120
+const OUTAGE_SECONDS = 660
 /** How long the pods of a lost node live on, unread, until they are evicted and others take their place. */
 const EVICTION_SECONDS = 360
 const NODES = 12
@@ -57,6 +57,11 @@ export function generatedCluster({ seed, weeks, paths, amiss }: GeneratedOptions
   const outageAt = below(count)
   const clearAt = amiss === 'clear-path' ? { path: below(paths), window: below(count) } : null
 
+  // As windows tell such times (test/stories/incidents.test.ts): proxies may have forgotten something in an outage, and so may both ends of a path on a lost
+  // node.
+  const isUntold = (index: number, from: Service, to: Service) =>
+    index === outageAt || (index === lostNodeAt && from.podsOnLostNode > 0 && to.podsOnLostNode > 0)
+
   const ends = pairsOf(services, paths, below)
   const stories = ends.map(([from, to], index): StoryPath => {
     const busy = ([1, 0.4, 0.02] as const)[below(3)] ?? 1
@@ -69,7 +74,9 @@ export function generatedCluster({ seed, weeks, paths, amiss }: GeneratedOptions
       destination: to.end,
       port: 8080,
       isQuiet,
-      stretches: stretchesOf(count, clearAt?.path === index ? clearAt.window : null),
+      stretches: stretchesOf(count, (window) =>
+        isClearIn(window) ? 'plaintext' : isUntold(window, from, to) && !isQuiet(window) ? 'unknown' : 'mtls',
+      ),
     }
   })
 
@@ -99,9 +106,10 @@ export function generatedCluster({ seed, weeks, paths, amiss }: GeneratedOptions
         inputs: { evidence: `evidence/${window.end}`, before: 'before', after: 'after' },
         workloads: listed,
         paths: encrypted.flatMap((path, place): PathWindow[] => {
-          if (clearAt?.path === place && clearAt.window === index)
-            return [{ ...path, state: 'plaintext', clientId: null, serverId: null }]
-          return stories[place]?.isQuiet?.(index) === true ? [] : [path]
+          const { state = 'mtls', reason = '' } =
+            stories[place]?.stretches.find(({ from, to }) => from <= index && index <= to) ?? {}
+          if (state === 'plaintext') return [{ ...path, state, reason, clientId: null, serverId: null }]
+          return stories[place]?.isQuiet?.(index) === true ? [] : [{ ...path, state, reason }]
         }),
         coverage: services.map((service): Coverage => {
           const { kind, namespace, name } = service.end
@@ -115,7 +123,7 @@ export function generatedCluster({ seed, weeks, paths, amiss }: GeneratedOptions
             observedSeconds,
             ratio: observedSeconds / expectedSeconds,
             pods: { total: service.pods, meshed: service.pods, scraped: service.pods },
-            gaps: [],
+            gaps: index === outageAt ? [outageGap(own, service.pods)] : [],
           }
         }),
         crypto: cryptoAt(Date.parse(window.end)),
@@ -140,16 +148,25 @@ function pairsOf(services: readonly Service[], count: number, below: (count: num
   return [...pairs.values()]
 }
 
-function stretchesOf(count: number, clear: number | null): Stretch[] {
+const REASONS = { plaintext: 'no_tls_from_remote', unknown: 'destination-not-seen', mtls: '' } as const
+
+/** One stretch for each run of windows of the same state. */
+function stretchesOf(count: number, stateAt: (window: number) => keyof typeof REASONS): Stretch[] {
   const more = { enforcement: 'plaintext-refused' } as const
-  const mtls = (from: number, to: number): Stretch[] => (from > to ? [] : [{ from, to, state: 'mtls', more }])
-  if (clear === null) return mtls(0, count - 1)
-  const reason = 'no_tls_from_remote'
-  return [
-    ...mtls(0, clear - 1),
-    { from: clear, to: clear, state: 'plaintext', reason, more },
-    ...mtls(clear + 1, count - 1),
-  ]
+  const stretches: Stretch[] = []
+  for (let from = 0; from < count;) {
+    const state = stateAt(from)
+    let to = from
+    while (to + 1 < count && stateAt(to + 1) === state) to += 1
+    stretches.push({ from, to, state, reason: REASONS[state], more })
+    from = to + 1
+  }
+  return stretches
+}
+
+function outageGap({ start }: { readonly start: string }, pods: number): Gap {
+  const at = (minutes: number) => new Date(Date.parse(start) + minutes * 60_000).toISOString().replace('.000Z', 'Z')
+  return { reason: 'prometheus-down', pods, from: at(20), to: at(31) }
 }
 
 /** Certificates of a day, renewed all the time. */

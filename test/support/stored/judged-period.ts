@@ -124,6 +124,7 @@ function observedAs(
             told: one.told.map((told, index) => (isShown(index) && stateAt.get(index) !== 'unknown' ? told : 0)),
             shares: one.shares.map((share, index) => (isRead(index) ? share : 0)),
             around: new Map(bypasses.length === 0 ? [] : windows.map((_, index) => [index, bypasses])),
+            outages: one.outages,
           },
         ]
       }),

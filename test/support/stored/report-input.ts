@@ -277,6 +277,7 @@ export function observedOf(
       told: Uint8Array.from(windows, ({ collected }) => (collected ? 1 : 0)),
       shares: new Float64Array(windows.length),
       around: new Map(),
+      outages: new Set(),
     }
     observed.set(workloadKey(workload), known)
     return known

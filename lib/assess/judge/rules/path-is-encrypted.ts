@@ -29,7 +29,10 @@ function judge(path: PathHistory): RuleFinding {
   const { windows } = path
   const byApplication =
     windows['app-tls'] > 0 ? `, in ${windowCount(windows['app-tls'])} by TLS of the application` : ''
-  const detail = `Encrypted in ${allOf(encryptedWindows(path))} with traffic${byApplication}`
+  const encrypted = encryptedWindows(path)
+  const counted =
+    windows.unknown === 0 ? allOf(encrypted) : `${encrypted} of ${windowCount(encrypted + windows.unknown)}`
+  const detail = `Encrypted in ${counted} with traffic${byApplication}`
   return pathFinding(path, 'pass', detail, path.seen)
 }
 
