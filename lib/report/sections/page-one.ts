@@ -145,7 +145,9 @@ function wantedWords({ judgement, period }: Summary): string {
   const own = judgement.frameworks.filter(({ wantedShare }) => wantedShare !== judgement.wantedShare)
   return [
     `a pass needs ${wantedShareWords(judgement.wantedShare)} of a path’s time; ${hides(judgement.wantedShare)}`,
-    ...own.map(({ title, wantedShare }) => `${printable(title)} ${wantedShareWords(wantedShare)}`),
+    ...own.map(
+      ({ title, wantedShare }) => `${printable(title)} ${wantedShareWords(wantedShare)}, ${hides(wantedShare)}`,
+    ),
   ].join('; ')
 }
 

@@ -75,6 +75,7 @@ export function summaryJson(summary: Summary, verdict: string): string {
       frameworks: judgement.frameworks.map((framework) => ({
         id: framework.id,
         version: framework.version,
+        wantedShare: framework.wantedShare,
         score: scoreOf(framework.score),
         scopes: framework.scopes,
         outOfScope: framework.outOfScope,

@@ -8,8 +8,10 @@ import {
   verdictOf,
 } from '../../../lib/report/sections/opening.ts'
 import { pageOne } from '../../../lib/report/sections/page-one.ts'
+import { summaryJson } from '../../../lib/report/summary/summary-json.ts'
 import { type Summary, summarise } from '../../../lib/report/summary/summary.ts'
 import { wordingOf } from '../../../lib/report/words/report-context.ts'
+import type { Scope } from '../../../lib/model/judgement.ts'
 import { PERIOD, cluster, coverageOf, episode, hours, report, workload } from '../../support/stored/report-input.ts'
 
 const encrypted = {
@@ -86,5 +88,31 @@ test('a cluster that was taken out of the registry is named beside the verdict',
   assert.deepEqual(
     notesOf(summarise({ ...input, removed: ['prod', 'lab'] }))[0],
     'Not in this report: cluster lab, cluster prod, which were taken out of the registry.',
+  )
+})
+
+test('page one says of each framework with a wanted share of its own how long may be unseen', () => {
+  const own = (framework: string, wantedShare: number): Scope => ({
+    framework,
+    clusters: [],
+    namespaces: [],
+    labels: {},
+    owner: 'shop',
+    reason: 'the shop',
+    wantedShare,
+  })
+  const scopes = [own('soc-2', 0.85), own('hipaa', 1)]
+  const summary = summarise(report([cluster('west', hours(), [encrypted])], { scopes }))
+  const said = pageOne(wordingOf(summary)).facts.find(({ term }) => term === 'Wanted share')?.text ?? ''
+  assert.match(said, /^a pass needs 99 % of a path’s time; up to 1 h 40 min may be unseen; /)
+  assert.match(said, /SOC 2[^;]* 85 %, up to 1 d 1 h may be unseen/)
+  assert.match(said, /HIPAA[^;]* 100 %, nothing may be unseen/)
+  const { controls } = JSON.parse(summaryJson(summary, '')) as {
+    controls: { frameworks: { id: string; wantedShare: number }[] }
+  }
+  const wanted = new Map(controls.frameworks.map(({ id, wantedShare }) => [id, wantedShare]))
+  assert.deepEqual(
+    ['soc-2', 'hipaa', 'dora'].map((id) => wanted.get(id)),
+    [0.85, 1, 0.99],
   )
 })
