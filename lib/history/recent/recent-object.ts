@@ -103,7 +103,7 @@ export function namedHotMonths({ timeline, months }: FoldBase): FoldBase['months
 }
 
 /** Digest of what the windows of a state are folded onto: equal if the months that may still change are, and all that is known of paths and episodes. */
-export function baseDigest(state: FoldBase): string {
+function baseDigest(state: FoldBase): string {
   return sha256Of(encodeDerived([DERIVATION, state.timeline, namedHotMonths(state)]))
 }
 
