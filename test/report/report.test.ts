@@ -210,19 +210,23 @@ test('the page loads nothing and runs nothing, whatever names say', () => {
 })
 
 test('no name yields markup in the page, or stops the PDF', () => {
+  // A fix of several lines is shown as several lines: the one thing in a text that is a structure.
+  const anyName = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }).map((name) => name.replaceAll('\n', ' '))
   const windows = hours({ from: '2026-11-20T00:00:00Z', to: '2026-11-20T02:00:00Z' })
-  const named = (name: string): ReportInput =>
+  const named = (...names: string[]): ReportInput =>
     report(
       [
-        cluster('west', windows, [
-          {
-            pathId: 'a',
+        cluster(
+          'west',
+          windows,
+          names.map((name, index) => ({
+            pathId: `a${index}`,
             source: workload('deployment', 'shop', name),
             destination: workload('deployment', name, 'web'),
             port: 1,
             stretches: [{ from: 0, to: 1, state: 'plaintext', reason: name, cause: 'unknown', fix: name }],
-          },
-        ]),
+          })),
+        ),
       ],
       { period: { ...PERIOD, from: '2026-11-20T00:00:00Z', to: '2026-11-20T02:00:00Z' } },
     )
@@ -233,13 +237,18 @@ test('no name yields markup in the page, or stops the PDF', () => {
       ?.join('') ?? ''
   const plain = outline(render(named('plain')).html)
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), (name) => {
-      // A fix of several lines is shown as several lines: the one thing in a text that is a structure.
-      const { html, view } = render(named(name.replaceAll('\n', ' ')))
-      assert.equal(outline(html), plain)
-      assert.ok(renderPdf(view, '2026-11-20T02:00:00Z', []).length > 0)
+    fc.property(anyName, (name) => {
+      assert.equal(outline(render(named(name)).html), plain)
     }),
     { numRuns: 60 },
+  )
+  // A PDF takes as long for many names as for one.
+  fc.assert(
+    fc.property(fc.array(anyName, { minLength: 12, maxLength: 12 }), (names) => {
+      const { view } = render(named(...names))
+      assert.ok(renderPdf(view, '2026-11-20T02:00:00Z', []).length > 0)
+    }),
+    { numRuns: 5 },
   )
 })
 
