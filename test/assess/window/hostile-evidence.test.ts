@@ -12,6 +12,9 @@ import { assessed, evidenceOf } from '../../support/mesh/synthetic-cluster.ts'
 import { pod } from '../../support/mesh/synthetic-pods.ts'
 import { mutual } from '../../support/mesh/synthetic-prometheus.ts'
 
+/** Each assesses a whole recorded window; `npm run test:fuzz` has twenty times as many. */
+const CASES = process.env['FUZZ_BYTES'] === undefined ? 10 : 200
+
 const LIVES = join(import.meta.dirname, '../../fixtures/lives')
 
 type Pair = [time: unknown, value: unknown]
@@ -127,7 +130,7 @@ for (const [name, folder, index] of [
             assertNothingRaised(assessedSafely(changedMetrics(evidence, { ...where, change })), before)
           },
         ),
-        { numRuns: 60 },
+        { numRuns: 3 * CASES },
       )
     })
 
@@ -144,7 +147,7 @@ for (const [name, folder, index] of [
             assessedSafely(changedMetrics(evidence, { ...where, change }))
           },
         ),
-        { numRuns: 40 },
+        { numRuns: 2 * CASES },
       )
     })
 
@@ -173,7 +176,7 @@ for (const [name, folder, index] of [
             assertNothingRaised(assessedSafely({ ...evidence, [side]: { ...listed, lists } }), before)
           },
         ),
-        { numRuns: 60 },
+        { numRuns: 3 * CASES },
       )
     })
   })

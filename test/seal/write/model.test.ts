@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { inThread } from '../../support/process/thread.ts'
 import type { Told, ToTell } from './model-child.ts'
 
-/** How many are told; `npm run test:stories` tells twenty times as many. */
-const STORIES = Number(process.env['STORIES'] ?? 5_000)
+/** How many are told; `npm run test:stories` tells fifty times as many. */
+const STORIES = Number(process.env['STORIES'] ?? 2_000)
 const ATTACKED = STORIES / 2
 const THREADS = 2
 
