@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { addressCheck, checkedLookup, refuseAddress } from '../../lib/net/refused-addresses.ts'
 import { SetupError, UnreachableError } from '../../lib/net/errors.ts'
+import { errorText } from '../support/texts/matches-text.ts'
 
 const isRefused = (url: string, networks?: string): boolean => {
   try {
@@ -77,11 +78,10 @@ test('refuseAddress() refuses all but the networks that are configured, and noth
     assert.ok(!isRefused(url, networks), url)
   for (const url of ['http://11.0.0.1', 'http://127.0.0.1', 'http://169.254.169.253', 'http://[fe80::7]'])
     assert.ok(isRefused(url, networks), url)
-  assert.throws(() => refuseAddress(new URL('https://192.0.2.1'), addressCheck('10.0.0.0/8')), {
-    kind: 'configuration',
-    message: 'the address 192.0.2.1 is refused, it is outside CIPHERTRAIL_ALLOWED_NETWORKS',
-    hint: 'if it is meant, name its network in CIPHERTRAIL_ALLOWED_NETWORKS',
-  })
+  assert.throws(
+    () => refuseAddress(new URL('https://192.0.2.1'), addressCheck('10.0.0.0/8')),
+    errorText({ kind: 'configuration', hint: 'if it is meant, name its network in CIPHERTRAIL_ALLOWED_NETWORKS' }),
+  )
 })
 
 test('addressCheck() sees what stands behind the zone of an address', () => {
@@ -103,9 +103,7 @@ test('addressCheck() refuses what is no list of networks', () => {
     '10.0.0.0/1e1',
   ])
     assert.throws(() => addressCheck(networks), SetupError, networks)
-  assert.throws(() => addressCheck('10.0.0.0/8;\u001b[2J'), {
-    message: 'CIPHERTRAIL_ALLOWED_NETWORKS holds "10.0.0.0/8; [2J", wanted networks such as 10.0.0.0/8 or fd00::/8',
-  })
+  assert.throws(() => addressCheck('10.0.0.0/8;\u001b[2J'), errorText())
 })
 
 test('an IPv4 address is refused in each of its writings, or in none', () => {

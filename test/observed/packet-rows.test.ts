@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { AGGREGATOR, PACKET_FIELDS, TEXT_BYTES, packetNumber, parsePacketRow } from '../../lib/observed/packet-rows.ts'
 import { CaptureError, packetRows } from '../../lib/collect/packets/tshark.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 type Fields = Partial<Record<(typeof PACKET_FIELDS)[number], string>>
 
@@ -202,7 +203,7 @@ test('packetRows() refuses a line that never ends', async () => {
   const chunk = Buffer.alloc(300_000, 'a')
   await assert.rejects(collect([chunk, chunk, chunk, chunk]), (error: unknown) => {
     assert.ok(error instanceof CaptureError)
-    assert.match(error.message, /^Cannot read all of "x\.pcap": tshark prints a line of more than \d+ bytes$/)
+    matchesText(error.message)
     return true
   })
 })

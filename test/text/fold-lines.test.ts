@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { foldLines } from '../../lib/text/fold-lines.ts'
+import { matchesText, textWith } from '../support/texts/matches-text.ts'
 
 const damaged = (cluster: string, attempt: number) =>
   `Cannot read evidence "evidence/20261124T120000Z-20261124T120500Z/${cluster}/${String(attempt).padStart(4, '0')}.json.gz": it is not whole gzip data`
@@ -15,11 +16,11 @@ test('foldLines() counts lines of one kind and cluster, and names the first and 
     ...Array.from({ length: 3000 }, (_, index) => damaged('evil', index + 1)),
     ...Array.from({ length: 4 }, (_, index) => damaged('shop', index + 1)),
   ]
-  assert.deepEqual(foldLines(lines), [
+  matchesText(foldLines(lines), [
     damaged('evil', 1),
     damaged('evil', 2),
     damaged('evil', 3),
-    `and 2997 more of this kind, the last: ${damaged('evil', 3000)}`,
+    textWith({ damaged: damaged('evil', 3000) }),
     ...[1, 2, 3, 4].map((attempt) => damaged('shop', attempt)),
   ])
 })

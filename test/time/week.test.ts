@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { earlierPeriods, lastWeek, weekPeriod } from '../../lib/time/week.ts'
 import { checkedZone } from '../../lib/time/time-zone.ts'
+import { errorText } from '../support/texts/matches-text.ts'
 
 const hours = ({ from, to }: ReturnType<typeof weekPeriod>) => (Date.parse(to) - Date.parse(from)) / 3_600_000
 
@@ -27,7 +28,7 @@ test('weekPeriod() has 167 or 169 hours where the clocks change', () => {
 test('weekPeriod() knows which years have a week 53, and whose week 1 begins in the year before', () => {
   assert.deepEqual(weekPeriod('2026-W53', 'UTC'), { from: '2026-12-28T00:00:00Z', to: '2027-01-04T00:00:00Z' })
   assert.deepEqual(weekPeriod('2025-W01', 'UTC'), { from: '2024-12-30T00:00:00Z', to: '2025-01-06T00:00:00Z' })
-  assert.throws(() => weekPeriod('2025-W53', 'UTC'), /^RangeError: Cannot read week "2025-W53": 2025 has no such week$/)
+  assert.throws(() => weekPeriod('2025-W53', 'UTC'), errorText({ name: 'RangeError' }))
   for (const week of ['2026-W00', '2026-W54', '2026-W99']) assert.throws(() => weekPeriod(week, 'UTC'), RangeError)
 })
 
@@ -47,10 +48,7 @@ test('weekPeriod() and checkedZone() say what was wanted instead', () => {
       () => weekPeriod(week, 'UTC'),
       /^RangeError: Cannot read week ".*": wanted an ISO week, such as 2026-W47$/,
     )
-  assert.throws(
-    () => weekPeriod('2026-W47', 'Mars/Olympus'),
-    /^RangeError: Cannot use time zone "Mars\/Olympus": wanted/,
-  )
+  assert.throws(() => weekPeriod('2026-W47', 'Mars/Olympus'), errorText({ name: 'RangeError' }))
   assert.equal(checkedZone('europe/berlin'), 'Europe/Berlin')
 })
 

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { isMoment, toSeconds, toTime, windowAfter, windowOf, windowsBetween } from '../../lib/time/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model/time.ts'
 import type { WindowMinutes, WindowSetting } from '../../lib/model/time.ts'
+import { errorText } from '../support/texts/matches-text.ts'
 
 const HOURLY: WindowSetting[] = [{ since: '2026-01-01T00:00:00Z', minutes: 60 }]
 
@@ -52,7 +53,7 @@ test('toSeconds() and toTime() are RFC 3339 in UTC, and refuse what is no time',
   assert.equal(toSeconds('2026-11-24T12:30:00.250Z'), 1_795_523_400.25)
   assert.equal(toTime(1_795_523_400), '2026-11-24T12:30:00Z')
   assert.equal(toTime(1_795_523_400.25), '2026-11-24T12:30:00.250Z')
-  assert.throws(() => toSeconds('yesterday'), /^RangeError: Cannot read time "yesterday": wanted RFC 3339/)
+  assert.throws(() => toSeconds('yesterday'), errorText({ name: 'RangeError' }))
   assert.equal(toTime(253_402_300_799), '9999-12-31T23:59:59Z')
   for (const seconds of [1e14, 1e308, -1e12, NaN, Infinity, 253_402_300_800])
     assert.throws(() => toTime(seconds), /^RangeError: Cannot write .* s as a time: wanted a year from 0 to 9999$/)

@@ -14,6 +14,7 @@ import { startSecrets } from '../../support/servers/secrets-server.ts'
 import { startPrometheusServer } from '../../support/servers/prometheus-server.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import { SourceError } from '../../../lib/net/errors.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const ARN = 'arn:aws:secretsmanager:eu-west-3:123456789012:secret:prod/token-AbCdEf'
 
@@ -86,19 +87,16 @@ describe('An API server that is registered by its address', () => {
     const way = ['--api-server', server.url, '--ca', 'ca.pem', '--token-file', 'token']
     const swapped = (name: string, value: string): string[] =>
       way.map((part, at) => (way[at - 1] === name ? value : part))
-    const cases: [args: readonly string[], line: RegExp][] = [
-      [way.slice(0, 4), /--api-server, --ca, and --token-file or --token-secret go together$/],
-      [way.slice(2), /--api-server, --ca, and --token-file or --token-secret go together$/],
-      [swapped('--ca', 'absent.pem'), /the authority of the API server "absent\.pem" does not exist$/],
-      [
-        swapped('--api-server', 'https://169.254.169.254'),
-        /^Cannot add cluster "prod": the address 169\.254\.169\.254 is refused, it is link-local.*; if it is meant, name/,
-      ],
+    const cases: (readonly string[])[] = [
+      way.slice(0, 4),
+      way.slice(2),
+      swapped('--ca', 'absent.pem'),
+      swapped('--api-server', 'https://169.254.169.254'),
     ]
-    for (const [args, line] of cases) {
+    for (const args of cases) {
       const { code, stderr } = await add(...args)
       assert.equal(code, 2, args.join(' '))
-      assert.match(stderr.trimEnd(), line)
+      matchesText(stderr.trimEnd())
     }
   })
 
@@ -107,10 +105,7 @@ describe('An API server that is registered by its address', () => {
     const tokenFile = join(freshFolder(context), 'token')
     writeFileSync(tokenFile, TOKEN)
     const other = await makeAuthority()
-    assert.match(
-      await open(context, { url: server.url, ca: other.ca, tokenFile }).ask(),
-      /is not signed by a trusted authority \(\w+\); register the authority that signed it, with --ca/,
-    )
+    matchesText(await open(context, { url: server.url, ca: other.ca, tokenFile }).ask())
     assert.deepEqual(server.asked, [])
     assert.equal(await open(context, { url: server.url, ca: server.ca, tokenFile }).ask(), 'answered')
   })
@@ -120,10 +115,7 @@ describe('An API server that is registered by its address', () => {
     const tokenFile = join(freshFolder(context), 'token')
     const { ask } = open(context, { url: server.url, ca: server.ca, tokenFile })
     writeFileSync(tokenFile, 'old')
-    assert.match(
-      await ask(),
-      /401 Unauthorized .*; the token is wrong or expired, renew the one in the file ".*token"$/,
-    )
+    matchesText(await ask())
     assert.equal(server.asked.length, 1)
     writeFileSync(tokenFile, TOKEN)
     assert.equal(await ask(), 'answered')
@@ -200,29 +192,20 @@ describe('An API server that is registered by its address', () => {
     let answer: object = {}
     await startSecrets(context, () => answer)
     const { ask } = open(context, { url: server.url, ca: server.ca, tokenSecret: 'prod/token' })
-    const cases: [answer: object, line: RegExp][] = [
-      [
-        { __type: 'ResourceNotFoundException', Message: 'Secrets Manager can’t find the specified secret.' },
-        /the secret "prod\/token" of AWS Secrets Manager cannot be read \(ResourceNotFoundException: Secrets Manager can’t find/,
-      ],
-      [
-        { __type: 'AccessDeniedException', Message: 'User: arn is not authorized' },
-        /\(AccessDeniedException: User: arn is not authorized\); allow secretsmanager:GetSecretValue on it to whoever runs this$/,
-      ],
-      [{ SecretString: '{"password":"hunter2"}' }, /holds no token: wanted its text, or JSON with a member "token"$/],
-      [{ SecretString: '{"hunter2' }, /holds no token/],
-      [{ SecretString: ' \n' }, /holds no token/],
-      [{ SecretBinary: 'aHVudGVyMg==' }, /holds no token/],
-      [{ SecretString: 'hunter2\nHost: x' }, /holds more than one line or word$/],
-      [
-        { SecretString: 'hunter2' },
-        /401 Unauthorized .*; the token is wrong or expired, renew the one in the secret "prod\/token"$/,
-      ],
+    const cases: object[] = [
+      { __type: 'ResourceNotFoundException', Message: 'Secrets Manager can’t find the specified secret.' },
+      { __type: 'AccessDeniedException', Message: 'User: arn is not authorized' },
+      { SecretString: '{"password":"hunter2"}' },
+      { SecretString: '{"hunter2' },
+      { SecretString: ' \n' },
+      { SecretBinary: 'aHVudGVyMg==' },
+      { SecretString: 'hunter2\nHost: x' },
+      { SecretString: 'hunter2' },
     ]
-    for (const [given, line] of cases) {
+    for (const given of cases) {
       answer = given
       const said = await ask()
-      assert.match(said, line)
+      matchesText(said, TEXT, given)
       assert.ok(!said.includes('hunter2'), said)
     }
     assert.ok(server.asked.length > 0)

@@ -9,6 +9,7 @@ import type { Cluster } from '../../../lib/model/registry.ts'
 import { startForwardedPrometheus, vizPod } from '../../support/servers/forwarded-prometheus.ts'
 import type { ForwardedPrometheus } from '../../support/servers/forwarded-prometheus.ts'
 import { freshFolder, recordedCluster, writeRecording } from '../../support/recorder.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const NOW = new Date('2026-11-24T12:00:00Z')
 
@@ -129,9 +130,7 @@ describe('checkCluster()', () => {
     const { check } = await startChecked(context)
     const checks = await check()
     assert.deepEqual(failed(checks), [])
-    assert.deepEqual(warned(checks), [
-      'The credentials may also list secrets in all namespaces, create pods/exec in all namespaces, delete pods in all namespaces, which ciphertrail never does; the least rights are in infra/rbac',
-    ])
+    matchesText(warned(checks))
   })
 
   test('asks for the rights of the Service that the annotation of viz names, and for none of a port-forward where there is a URL', async (context) => {
@@ -164,10 +163,7 @@ describe('checkCluster()', () => {
     const checks = await check()
     assert.deepEqual(failed(checks), [])
     assert.equal(warned(checks).length, 1)
-    assert.match(
-      warned(checks)[0] ?? '',
-      /^Cannot ask for the right to list pods in all namespaces of cluster "prod": 403/,
-    )
+    matchesText(warned(checks)[0])
   })
 
   test('says once what lacks, and tells other failures of lists beside', async (context) => {
@@ -179,12 +175,9 @@ describe('checkCluster()', () => {
     })
     const lines = failed(await check())
     assert.equal(lines.length, 3, lines.join('\n'))
-    assert.match(lines[0] ?? '', /grant "list" on "jobs" in the API group "batch"$/)
-    assert.match(
-      lines[1] ?? '',
-      /grant "get" on "configmaps" in the namespace "linkerd", with the resource name "linkerd-config"$/,
-    )
-    assert.match(lines[2] ?? '', /^Cannot list cronjobs of cluster "prod": 500 .*"etcd is away"/)
+    matchesText(lines[0])
+    matchesText(lines[1])
+    matchesText(lines[2])
   })
 
   test('is short where the API server does not answer', async (context) => {
@@ -192,10 +185,7 @@ describe('checkCluster()', () => {
     kubernetes.misbehave(() => ({ answer: status(401, 'Unauthorized', 'Unauthorized') }))
     const lines = failed(await check())
     assert.equal(lines.length, 2)
-    assert.match(lines[0] ?? '', /^Cannot read the version of cluster "prod": 401 Unauthorized/)
-    assert.equal(
-      lines[1],
-      'Cannot query the time of cluster "prod": the API server does not answer, through which its Prometheus is reached',
-    )
+    matchesText(lines[0])
+    matchesText(lines[1])
   })
 })

@@ -12,6 +12,7 @@ import type { EksCluster } from '../../../lib/model/registry.ts'
 import { run } from '../../support/process/command-line.ts'
 import { startKubernetesServer } from '../../support/servers/kubernetes-server.ts'
 import { freshFolder } from '../../support/recorder.ts'
+import { errorText, matchesText } from '../../support/texts/matches-text.ts'
 
 const NOW = new Date('2026-11-24T12:34:56.789Z')
 const PROD: EksCluster = { name: 'prod', region: 'eu-central-1' }
@@ -162,10 +163,7 @@ describe('The way into an EKS cluster', () => {
       },
       now: () => NOW,
     })
-    await assert.rejects(credentials(), {
-      name: 'SetupError',
-      message: 'there are no credentials of AWS (Could not load credentials //[redacted]@host)',
-    })
+    await assert.rejects(credentials(), errorText({ name: 'SetupError' }))
     assert.ok((await credentials()).headers['authorization'])
   })
 
@@ -173,33 +171,17 @@ describe('The way into an EKS cluster', () => {
     const connections = openConnections()
     context.after(() => connections.close())
     const limits = { deadlineMs: 20_000, maxBytes: 1_000_000, retryDelayMs: 1 }
-    const cases: [status: number, body: string, line: RegExp][] = [
-      [
-        403,
-        `{"message":"not ${SESSION.secretAccessKey}"}`,
-        /: 403 Forbidden from EKS, "not \[redacted\]"; allow eks:DescribeCluster to/,
-      ],
-      [
-        404,
-        '{"message":"No cluster found"}',
-        /: 404 Not Found from EKS, "No cluster found"; are the name and the region right\?$/,
-      ],
-      [
-        200,
-        '{"cluster":{"status":"CREATING"}}',
-        /^EKS does not say where its cluster "prod" is: is it still being made\?$/,
-      ],
-      [
-        200,
-        '{"cluster":{"endpoint":"http://plain","certificateAuthority":{"data":"eA=="}}}',
-        /^EKS does not say where/,
-      ],
-      [200, '{', /^EKS does not say where/],
+    const cases: [status: number, body: string][] = [
+      [403, `{"message":"not ${SESSION.secretAccessKey}"}`],
+      [404, '{"message":"No cluster found"}'],
+      [200, '{"cluster":{"status":"CREATING"}}'],
+      [200, '{"cluster":{"endpoint":"http://plain","certificateAuthority":{"data":"eA=="}}}'],
+      [200, '{'],
     ]
-    for (const [status, body, line] of cases) {
+    for (const [status, body] of cases) {
       const { endpoint, asked } = await startEks(context, () => ({ status, body }))
       const deps = { endpoint, newPool: connections.newPool, limits, keys: async () => SESSION, now: () => NOW }
-      await assert.rejects(describeEks(PROD, deps), { name: 'SetupError', message: line })
+      await assert.rejects(describeEks(PROD, deps), errorText({ name: 'SetupError' }, body))
       assert.equal(asked[0]?.url, '/clusters/prod')
     }
   })
@@ -245,10 +227,7 @@ describe('The way into an EKS cluster', () => {
     assert.deepEqual([...new Set(tokens.map(({ host }) => host))], ['sts.eu-central-1.amazonaws.com'])
 
     const without = await run(['cluster', 'check', 'prod'], { ...options, env: { AWS_EC2_METADATA_DISABLED: 'true' } })
-    assert.match(
-      without.stdout,
-      /Cannot read the version of cluster "prod": EKS does not describe .*: there are no credentials of AWS \(Could not load/,
-    )
+    matchesText(without.stdout)
   })
 
   test('a token that an EKS cluster refuses is replaced by one that is signed with the keys of that moment', async (context) => {

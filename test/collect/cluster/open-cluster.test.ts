@@ -21,6 +21,7 @@ import { matchesGolden } from '../../support/golden.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import type { ClusterAccess } from '../../../lib/collect/cluster/cluster-access.ts'
 import { type FailureKind, SourceError } from '../../../lib/net/errors.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const nothing = { kubeconfig: undefined, home: undefined, serviceHost: undefined, servicePort: undefined }
 
@@ -188,19 +189,13 @@ test('get() refuses a certificate of another authority, and tries only once', as
   const other = await makeAuthority()
   server.writeKubeconfig(file, { ca: other.ca })
   const line = await lineOf(listPods(open(context, { kubeconfig: file })))
-  assert.match(
-    line,
-    /: the certificate of the API server at 127\.0\.0\.1:\d+ is not signed by a trusted authority \(\w+\); correct certificate-authority-data/,
-  )
+  matchesText(line)
   assert.equal(server.asked.length, 0)
 })
 
 test('get() refuses a certificate that is for another name', async (context) => {
   const { file } = await apiServer(context, ['api.example'])
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }))),
-    /: the certificate of the API server at 127\.0\.0\.1:\d+ is for another name \(DNS:api\.example\); correct/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }))))
 })
 
 test('get() takes the name to check from tls-server-name', async (context) => {
@@ -227,10 +222,7 @@ test('get() ends in time when the TLS handshake hangs', async (context) => {
   const port = await tcpServer(context, () => undefined)
   const file = join(freshFolder(context), 'config')
   writeFileSync(file, kubeconfigText(`https://127.0.0.1:${port}`, (await makeAuthority()).ca, { token: TOKEN }))
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 200 }))),
-    /: no answer from the API server at 127\.0\.0\.1:\d+ within 0\.2 s/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 200 }))))
 })
 
 test('get() names a server that does not speak TLS, and one that refuses the connection', async (context) => {
@@ -250,19 +242,13 @@ test('get() names a server that does not speak TLS, and one that refuses the con
   gone.close()
   await once(gone, 'close')
   writeFileSync(file, kubeconfigText(`https://127.0.0.1:${free}`, ca, { token: TOKEN }))
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }))),
-    /: the API server at 127\.0\.0\.1:\d+ refused the connection; is the server in the kubeconfig right/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }))))
 })
 
 test('get() names a host that does not exist', async (context) => {
   const file = join(freshFolder(context), 'config')
   writeFileSync(file, kubeconfigText('https://cluster.invalid', (await makeAuthority()).ca, { token: TOKEN }))
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 20_000 }))),
-    /: the name "cluster\.invalid" of the API server cannot be resolved/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 20_000 }))))
 })
 
 // ---------------------------------------------------------------- ways in
@@ -309,10 +295,7 @@ test('a kubeconfig that cannot be used is one clear line', async (context) => {
 test('an expired token is one clear line that names the context', async (context) => {
   const { server, file } = await apiServer(context)
   server.writeKubeconfig(file, { user: { token: 'expired' } })
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file, context: 'replay' }))),
-    /: 401 Unauthorized .*renew those in the context "replay" of the kubeconfig$/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file, context: 'replay' }))))
 })
 
 test('credentials come from a client certificate, a token file, a plugin, a password or an OIDC token', async (context) => {
@@ -398,20 +381,14 @@ test('neither a way that kubectl does not know nor an auth-provider reads a file
   const [secret, ran] = [join(folder, 'secret'), join(folder, 'ran')]
   writeFileSync(secret, TOKEN)
   const exec = { command: 'sh', args: ['-c', `env > ${ran}`], env: [{ name: 'A', value: 'b' }] }
-  const cases: [user: Record<string, unknown>, line: RegExp][] = [
-    [{ 'token-file': secret }, /: 401 Unauthorized /],
-    [
-      { 'auth-provider': { name: 'tokenFile', config: { tokenFile: secret } } },
-      /: the auth-provider of the user "replay" names a file, which is not read: use tokenFile$/,
-    ],
-    [
-      { 'auth-provider': { name: 'exec', config: { exec } } },
-      /: the auth-provider of the user "replay" names a plugin, which is not run: use exec$/,
-    ],
+  const cases: Record<string, unknown>[] = [
+    { 'token-file': secret },
+    { 'auth-provider': { name: 'tokenFile', config: { tokenFile: secret } } },
+    { 'auth-provider': { name: 'exec', config: { exec } } },
   ]
-  for (const [user, line] of cases) {
+  for (const user of cases) {
     server.writeKubeconfig(file, { user })
-    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }))), line)
+    matchesText(await lineOf(listPods(open(context, { kubeconfig: file }))))
   }
   assert.ok(!existsSync(ran))
 })
@@ -435,10 +412,7 @@ test('the command of an older auth-provider gives a token, with the environment 
   const environment = { ...nothing, pluginEnvironment: { GIVEN: 'yes' } }
   assert.deepEqual(await listPods(open(context, { kubeconfig: file }, { environment })), { kind: 'PodList', items: [] })
   writeFileSync(command, '#!/bin/sh\nexit 3\n')
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))),
-    /: the command ".*command" of the user "replay" failed: it ended with 3$/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))))
 })
 
 test('a credential plugin is asked again only once its answer has expired', async (context) => {
@@ -474,25 +448,16 @@ test('an API server is not looked for at an address that is refused, by number o
   assert.match(await lineOf(askUp(open(context, { kubeconfig: file }, { environment }))), away)
   const { port } = new URL(server.url)
   writeFileSync(file, kubeconfigText(`https://localhost:${port}`, server.ca, { token: TOKEN }))
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))),
-    /: the address (127\.0\.0\.1|::1) of "localhost" is refused, it is outside/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))))
   writeFileSync(file, kubeconfigText('https://169.254.169.254', server.ca, { token: TOKEN }))
-  assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }))),
-    /: the address 169\.254\.169\.254 is refused, it is link-local, where clouds have their metadata service; if/,
-  )
+  matchesText(await lineOf(listPods(open(context, { kubeconfig: file }))))
   assert.deepEqual(server.asked, [])
 })
 
 test('inside a pod the ServiceAccount is used, unless a kubeconfig is registered', async (context) => {
   const { server, file } = await apiServer(context)
   const environment = { ...nothing, serviceHost: '127.0.0.1', servicePort: '1' }
-  assert.match(
-    await lineOf(listPods(open(context, {}, { environment }))),
-    /: the authority of the ServiceAccount "\/var\/run\/secrets\/kubernetes\.io\/serviceaccount\/ca\.crt" does not exist$/,
-  )
+  matchesText(await lineOf(listPods(open(context, {}, { environment }))))
   await listPods(open(context, { kubeconfig: file }, { environment }))
   assert.equal(server.asked.length, 1)
 })
@@ -518,62 +483,31 @@ test('ask() keeps the base path of the address', async (context) => {
   )
 })
 
-const prometheusFailures: [name: string, how: Misbehaviour, line: RegExp][] = [
-  [
-    '422',
-    { answer: failure(422, 'execution', 'too many samples') },
-    /: 422 Unprocessable Entity from Prometheus, "too many samples"$/,
-  ],
-  [
-    '403',
-    { answer: { status: 403, body: '' } },
-    /: 403 Forbidden from Prometheus; viz's own Prometheus only answers over a port-forward, which is the way where no --prometheus-url is registered$/,
-  ],
-  [
-    '503',
-    { answer: failure(503, 'unavailable', 'starting') },
-    /: 503 Service Unavailable from Prometheus, "starting"; it is broken/,
-  ],
-  [
-    'a login page',
-    'html',
-    /: Prometheus sent "text\/html; charset=utf-8" instead of JSON; is --prometheus-url the address of a Prometheus\?$/,
-  ],
-  ['a hung server', 'hang', /: no answer from Prometheus at 127\.0\.0\.1:\d+ within 0\.3 s/],
-  [
-    'a reset',
-    'reset',
-    /: Prometheus at 127\.0\.0\.1:\d+ closed the connection; is it running, and can it be reached from here\?$/,
-  ],
+const prometheusFailures: [name: string, how: Misbehaviour][] = [
+  ['422', { answer: failure(422, 'execution', 'too many samples') }],
+  ['403', { answer: { status: 403, body: '' } }],
+  ['503', { answer: failure(503, 'unavailable', 'starting') }],
+  ['a login page', 'html'],
+  ['a hung server', 'hang'],
+  ['a reset', 'reset'],
 ]
 
-for (const [name, how, line] of prometheusFailures) {
+for (const [name, how] of prometheusFailures) {
   test(`ask() ends with one clear line on ${name}`, async (context) => {
     const server = await startPrometheusServer(() => ({ status: 200, body: empty }))
     context.after(() => server.close())
     server.misbehave(() => how)
     const prometheusDeadlineMs = how === 'hang' ? 300 : 20_000
-    assert.match(await lineOf(askUp(open(context, { prometheusUrl: server.url }, { prometheusDeadlineMs }))), line)
+    matchesText(await lineOf(askUp(open(context, { prometheusUrl: server.url }, { prometheusDeadlineMs }))))
   })
 }
 
 test('ask() refuses an address that is none, or that holds a password', async (context) => {
-  const cases: [url: string | undefined, line: RegExp][] = [
-    [
-      undefined,
-      /: could not read the namespace of linkerd-viz, there is no kubeconfig: give --kubeconfig, or set KUBECONFIG$/,
-    ],
-    ['prometheus', /: the address of Prometheus is no URL: "prometheus"$/],
-    ['ftp://prometheus', /: the address of Prometheus begins with "ftp:": use http or https$/],
-    [
-      'http://me:hunter2@prometheus',
-      /: the address of Prometheus holds a user or password, which would be stored: remove them$/,
-    ],
-  ]
-  for (const [prometheusUrl, line] of cases) {
+  const cases: (string | undefined)[] = [undefined, 'prometheus', 'ftp://prometheus', 'http://me:hunter2@prometheus']
+  for (const prometheusUrl of cases) {
     const access = open(context, prometheusUrl === undefined ? {} : { prometheusUrl })
     const said = await lineOf(askUp(access))
-    assert.match(said, line)
+    matchesText(said)
     assert.ok(!said.includes('hunter2'))
   }
 })

@@ -20,6 +20,7 @@ import type { KubernetesServer } from '../../support/servers/kubernetes-server.t
 import type { ClusterAccess } from '../../../lib/collect/cluster/cluster-access.ts'
 import type { ReplayAnswer } from '../../../demo/replay-answer.ts'
 import { SourceError } from '../../../lib/net/errors.ts'
+import { errorText, matchesText } from '../../support/texts/matches-text.ts'
 
 /** An answer that is longer than one message of a port-forward. */
 const BODY = JSON.stringify({
@@ -271,23 +272,20 @@ describe('Prometheus by port-forward', () => {
 
   test('ask() ends in time wherever a port-forward falls silent', async (context) => {
     const { open, carry } = await startForwardedPrometheus(context, SHORT)
-    const silences: [relay: Relay, line: RegExp][] = [
-      [() => undefined, /: no answer from Prometheus at prometheus-0\.linkerd-viz:9090 within 0\.3 s; is it reachable/],
-      [begin, /: no answer from Prometheus at prometheus-0\.linkerd-viz:9090 within 0\.3 s/],
-      [onRequest((socket) => socket.send(part)), /: the answer of Prometheus at .* did not end within 0\.3 s/],
-      [
-        onRequest((socket) => {
-          socket.send(part)
-          const timer = setInterval(() => socket.send(messageOf(0, Buffer.from(' '))), 1)
-          socket.on('close', () => clearInterval(timer))
-        }),
-        /: the answer of Prometheus at .* did not end within 0\.3 s/,
-      ],
+    const silences: Relay[] = [
+      () => undefined,
+      begin,
+      onRequest((socket) => socket.send(part)),
+      onRequest((socket) => {
+        socket.send(part)
+        const timer = setInterval(() => socket.send(messageOf(0, Buffer.from(' '))), 1)
+        socket.on('close', () => clearInterval(timer))
+      }),
     ]
-    for (const [relay, line] of silences) {
+    for (const relay of silences) {
       carry(relay)
       const start = performance.now()
-      assert.match((await outcomeOf(open({ prometheusDeadlineMs: 300 }))).line ?? '', line)
+      matchesText((await outcomeOf(open({ prometheusDeadlineMs: 300 }))).line)
       // Far more than the 0.3 s, for a machine that is busy, and far less than the deadlines of those who ask for no other.
       assert.ok(performance.now() - start < 10_000, `${performance.now() - start} ms`)
     }
@@ -390,20 +388,22 @@ describe('Prometheus by port-forward', () => {
     const stream = await openStream(kubernetes)
     await until(() => isClosed && stream.readableLength > 0)
     let read = ''
-    await assert.rejects(async () => {
-      for await (const chunk of stream as AsyncIterable<Buffer>) read += chunk.toString()
-    }, /^UnreachableError: the port-forward to pod "prometheus-0" in the namespace "linkerd-viz", port 9090 was closed$/)
+    await assert.rejects(
+      async () => {
+        for await (const chunk of stream as AsyncIterable<Buffer>) read += chunk.toString()
+      },
+      errorText({ name: 'UnreachableError' }),
+    )
     assert.equal(read, 'the last words')
   })
 
   test('openForward() connects to no address that is refused when its name is resolved', async (context) => {
     const { kubernetes } = await startForwardedPrometheus(context, SHORT)
     ;(await openStream(kubernetes, 'localhost', '127.0.0.0/8 ::1')).destroy()
-    await assert.rejects(openStream(kubernetes, 'localhost', '10.0.0.0/8'), {
-      name: 'UnreachableError',
-      kind: 'configuration',
-      message: /^the address (127\.0\.0\.1|::1) of "localhost" is refused/,
-    })
+    await assert.rejects(
+      openStream(kubernetes, 'localhost', '10.0.0.0/8'),
+      errorText({ name: 'UnreachableError', kind: 'configuration' }),
+    )
   })
 
   test('a reader that waits makes the peer wait: nothing is heaped up here', async (context) => {

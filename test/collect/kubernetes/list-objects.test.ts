@@ -12,6 +12,7 @@ import { startKubernetesServer } from '../../support/servers/kubernetes-server.t
 import type { KubernetesServer } from '../../support/servers/kubernetes-server.ts'
 import { freshFolder, recordedCluster, recordedPod, writeRecording } from '../../support/recorder.ts'
 import type { Recorded } from '../../support/recorder.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const nothing = { kubeconfig: undefined, home: undefined, serviceHost: undefined, servicePort: undefined }
 const early = '20261124T120000Z'
@@ -109,15 +110,7 @@ test('listAll() begins a list again, once, when a page has expired', async (cont
 
   server.misbehave((url) => (url.includes('continue=') ? expired : undefined))
   const failed = await list()
-  assert.deepEqual(
-    [failed.status, failed.errors],
-    [
-      'failed',
-      [
-        'Cannot list pods of cluster "prod": 410 Gone from the API server, "The provided continue parameter is too old"',
-      ],
-    ],
-  )
+  matchesText([failed.status, failed.errors], ['failed', TEXT])
 })
 
 test('listAll() does not follow pages that never end', async (context) => {
@@ -126,7 +119,7 @@ test('listAll() does not follow pages that never end', async (context) => {
   server.misbehave((url) => (url.startsWith('/api/v1/pods') ? { answer: { status: 200, body: page } } : undefined))
   const { status: state, errors } = await list()
   assert.equal(state, 'failed')
-  assert.match(errors.join('\n'), /^Cannot list pods of cluster "prod": the API server sent the same page again/)
+  matchesText(errors.join('\n'))
 })
 
 test('listAll() keeps what it could read and says what it could not', async (context) => {
@@ -138,13 +131,7 @@ test('listAll() keeps what it could read and says what it could not', async (con
   server.misbehave((url) => (url.includes('/jobs') ? forbidden : url.includes('/servers') ? 'cut-json' : undefined))
   const read = await list()
   assert.equal(read.status, 'partial')
-  assert.deepEqual(
-    read.errors.map((line) => line.replace(/; is there.*$/, '')),
-    [
-      'Cannot list jobs of cluster "prod": 403 Forbidden from the API server, "jobs.batch is forbidden: User "auditor" cannot list it"; the credentials may not list jobs in all namespaces, grant "list" on "jobs" in the API group "batch"',
-      'Cannot list servers of cluster "prod": the answer of the API server is cut or no JSON',
-    ],
-  )
+  matchesText(read.errors.map((line) => line.replace(/; is there.*$/, '')))
   assert.equal(resourcesOf(read)['pods'], 3)
   assert.ok(!('jobs.batch' in resourcesOf(read)), 'a list that was not read is not an empty one')
   assert.ok(!('servers.policy.linkerd.io' in resourcesOf(read)))
@@ -154,16 +141,7 @@ test('listAll() fails where pods cannot be listed, and keeps the other lists', a
   const { list, server } = await world(context, recordedCluster())
   server.misbehave((url) => (url.startsWith('/api/v1/pods') ? { answer: status(403, 'Forbidden', '') } : undefined))
   const read = await list()
-  assert.deepEqual(
-    [read.status, read.errors, read.lists.length],
-    [
-      'failed',
-      [
-        'Cannot list pods of cluster "prod": 403 Forbidden from the API server; the credentials may not list pods in all namespaces, grant "list" on "pods"',
-      ],
-      21,
-    ],
-  )
+  matchesText([read.status, read.errors, read.lists.length], ['failed', TEXT, 21])
 })
 
 test('listAll() says a failure once that every list would repeat', async (context) => {
@@ -183,14 +161,7 @@ test('listAll() takes a required list that is not there, or is another list, for
   })
   const read = await list()
   assert.equal(read.status, 'partial')
-  assert.deepEqual(
-    read.errors.map((line) => line.replace(/;.*$/, '')),
-    [
-      'Cannot list namespaces of cluster "prod": 404 Not Found from the API server, "the server could not find the requested resource"',
-      'Cannot list services of cluster "prod": the API server sent a "PodList" instead of a "ServiceList"',
-      'Cannot read jobs of cluster "prod": item 1 (shop/a) does not fit, spec: Invalid input: expected object, received undefined',
-    ],
-  )
+  matchesText(read.errors.map((line) => line.replace(/;.*$/, '')))
 })
 
 test('listAll() reads the newest version of a Linkerd resource that the cluster serves', async (context) => {
@@ -249,9 +220,7 @@ test('listAll() takes ConfigMaps that do not exist for absent, even where it may
   server.misbehave((url) => (listing.test(url) ? { answer: status(403, 'Forbidden', 'no') } : undefined))
   assert.deepEqual((await list()).errors, [])
   server.misbehave((url) => (url.includes('/configmaps/') ? { answer: status(403, 'Forbidden', 'no') } : undefined))
-  assert.deepEqual((await list()).errors, [
-    'Cannot read configmap linkerd-config of cluster "prod": 403 Forbidden from the API server, "no"; grant "get" on "configmaps" in the namespace "linkerd"',
-  ])
+  matchesText((await list()).errors)
 })
 
 test('listAll() keeps only the events of skipped injections, whatever the server selects', async (context) => {

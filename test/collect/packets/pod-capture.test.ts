@@ -14,6 +14,7 @@ import { type ExecDecision, type WantedCommand, execMessage, runHere } from '../
 import { startKubernetesServer } from '../../support/servers/kubernetes-server.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import type { ReplayAnswer } from '../../../demo/replay-answer.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const cluster: Cluster = {
   id: 'prod',
@@ -114,18 +115,15 @@ describe('A capture in a pod', () => {
 
   test('says how to get a debug container, and what else is in the way', async (context) => {
     const without = { ...POD, spec: { containers: [{ name: 'web' }] } }
-    const cases: [pods: ReplayAnswer, line: RegExp][] = [
-      [
-        listed(without),
-        /^it has no container "linkerd-debug"; annotate the pods of its workload with config\.linkerd\.io\/enable-debug-sidecar: "true", restart them, and name a new one$/,
-      ],
-      [listed(), /^there is no such pod$/],
-      [listed({ ...POD, status: { phase: 'Pending' } }), /^its phase is Pending, wanted Running$/],
-      [status(403, 'Forbidden', 'pods is forbidden'), /; grant "list" on "pods" in the namespace "shop"$/],
+    const cases: ReplayAnswer[] = [
+      listed(without),
+      listed(),
+      listed({ ...POD, status: { phase: 'Pending' } }),
+      status(403, 'Forbidden', 'pods is forbidden'),
     ]
-    for (const [pods, wanted] of cases) {
+    for (const pods of cases) {
       const { capture } = await startPods(context, pods, () => assert.fail('nothing is to run'))
-      assert.match((await capture()).said ?? '', wanted)
+      matchesText((await capture()).said)
     }
     const asSidecar = { ...POD, spec: { containers: [{ name: 'web' }], initContainers: [{ name: 'linkerd-debug' }] } }
     const { capture } = await startPods(context, listed(asSidecar), shell('true'))
@@ -134,30 +132,29 @@ describe('A capture in a pod', () => {
 
   test('says why tshark did not run to its end, after the packets that came', async (context) => {
     const one = `printf '%s\\n' '${line(1)}'; `
-    const cases: [script: string, rows: number, line: RegExp][] = [
-      ['exit 127', 0, /^its container "linkerd-debug" has no tshark$/],
+    const cases: [script: string, rows: number][] = [
+      ['exit 127', 0],
       [
         "echo 'Running as user root' >&2; echo 'tshark: Couldn’t run dumpcap' >&2; echo '0 packets captured' >&2; exit 2",
         0,
-        /^tshark says: Couldn’t run dumpcap$/,
       ],
-      [`${one}exit 1`, 1, /^tshark says: nothing; what is shown comes from the 1 packets before$/],
+      [`${one}exit 1`, 1],
     ]
-    for (const [script, count, wanted] of cases) {
+    for (const [script, count] of cases) {
       const { capture } = await startPods(context, listed(POD), shell(script))
       const { rows, said } = await capture()
-      assert.match(said ?? '', wanted)
+      matchesText(said)
       assert.equal(rows.length, count)
     }
     const { capture: cut } = await startPods(context, listed(POD), () => (socket) => {
       socket.send(execMessage(1, `${line(1)}\n`))
       socket.close()
     })
-    assert.match((await cut()).said ?? '', /was closed before it ended; what is shown comes from the 1 packets before$/)
+    matchesText((await cut()).said)
     const { capture: forbidden } = await startPods(context, listed(POD), () =>
       status(403, 'Forbidden', 'User "x" cannot get resource "pods/exec"'),
     )
-    assert.match((await forbidden()).said ?? '', /; grant "get" on "pods\/exec" in the namespace "shop"$/)
+    matchesText((await forbidden()).said)
   })
 
   test('does not wait for a tshark that does not end', async (context) => {
@@ -165,7 +162,7 @@ describe('A capture in a pod', () => {
     const began = performance.now()
     const { rows, said } = await capture({ seconds: 1, graceMs: 500 })
     assert.ok(performance.now() - began < 30_000)
-    assert.equal(said, 'tshark did not end within 1.5 s; what is shown comes from the 1 packets before')
+    matchesText(said)
     assert.equal(rows.length, 1)
   })
 })

@@ -10,6 +10,7 @@ import { queryInstant, queryRange } from '../../../lib/collect/prometheus/ask-pr
 import { startPrometheusServer } from '../../support/servers/prometheus-server.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import type { PrometheusApi } from '../../../lib/collect/cluster/apis.ts'
+import { errorText } from '../../support/texts/matches-text.ts'
 
 const nothing = { kubeconfig: undefined, home: undefined, serviceHost: undefined, servicePort: undefined }
 
@@ -74,56 +75,35 @@ test('parseAnswer() takes a difference below 0, and any moment that a proxy stat
   )
 })
 
-const badAnswers: [name: string, body: string, line: RegExp][] = [
-  ['an empty body', '', /cut or no JSON/],
-  ['a cut body', vector.slice(0, -3), /cut or no JSON/],
-  ['a list', '[]', /it is no JSON object/],
-  ['null', 'null', /it is no JSON object/],
-  [
-    'an error',
-    '{"status":"error","errorType":"execution","error":"query\\ntimed out"}',
-    /has the status "error", it says "query timed out"/,
-  ],
-  ['no status', '{"data":{"resultType":"vector","result":[]}}', /has the status ""/],
-  [
-    'a warning',
-    answer('vector', [], { warnings: ['a store did not answer'] }),
-    /warns that its answer may not be whole: "a store did not answer"/,
-  ],
-  ['no data', '{"status":"success"}', /it has no data/],
-  ['no result', '{"status":"success","data":{"resultType":"vector"}}', /it has no result/],
-  ['another type', answer('string', [1, 'x']), /its result is of type "string"/],
-  ['NaN', answer('vector', [{ metric: {}, value: [1, 'NaN'] }]), /the value of a sample is "NaN", not a finite number/],
-  ['infinity', answer('vector', [{ metric: {}, value: [1, '+Inf'] }]), /is "\+Inf", not a finite number/],
-  ['a number too large', answer('vector', [{ metric: {}, value: [1, '1e999'] }]), /is "1e999", not a finite number/],
+const badAnswers: [name: string, body: string][] = [
+  ['an empty body', ''],
+  ['a cut body', vector.slice(0, -3)],
+  ['a list', '[]'],
+  ['null', 'null'],
+  ['an error', '{"status":"error","errorType":"execution","error":"query\\ntimed out"}'],
+  ['no status', '{"data":{"resultType":"vector","result":[]}}'],
+  ['a warning', answer('vector', [], { warnings: ['a store did not answer'] })],
+  ['no data', '{"status":"success"}'],
+  ['no result', '{"status":"success","data":{"resultType":"vector"}}'],
+  ['another type', answer('string', [1, 'x'])],
+  ['NaN', answer('vector', [{ metric: {}, value: [1, 'NaN'] }])],
+  ['infinity', answer('vector', [{ metric: {}, value: [1, '+Inf'] }])],
+  ['a number too large', answer('vector', [{ metric: {}, value: [1, '1e999'] }])],
   [
     'more than a counter shows, and says whose it is',
     answer('vector', [{ metric: { namespace: 'shop', pod: 'web' }, value: [1, '1e308'] }]),
-    /is 1e\+308, more than any counter shows \(of shop\/web\)/,
   ],
-  [
-    'a raw sample below 0',
-    answer('matrix', [{ metric: { instance: '10.0.0.7:4191' }, values: [[1, '-1']] }]),
-    /the value of a sample is below 0 \(of 10\.0\.0\.7:4191\)/,
-  ],
-  [
-    'a time in the year 33658',
-    answer('vector', [{ metric: {}, value: [1e12, '1'] }]),
-    /the time of a sample is 1000000000000, which is in no year from 1970 to 9999/,
-  ],
-  ['an empty value', answer('vector', [{ metric: {}, value: [1, ''] }]), /is "", not a finite number/],
-  ['a hexadecimal value', answer('vector', [{ metric: {}, value: [1, '0x10'] }]), /is "0x10", not a finite number/],
-  ['a value that is no text', answer('vector', [{ metric: {}, value: [1, 1] }]), /the value of a sample is no text/],
-  [
-    'a time that is no number',
-    answer('vector', [{ metric: {}, value: ['1', '1'] }]),
-    /the time of a sample is no number/,
-  ],
-  ['half a sample', answer('vector', [{ metric: {}, value: [1] }]), /a sample is not a pair/],
-  ['a histogram', answer('vector', [{ metric: {}, histogram: [1, {}] }]), /a sample is not a pair/],
-  ['no metric', answer('vector', [{ value: [1, '1'] }]), /a series has no metric/],
-  ['a label that is no text', answer('vector', [{ metric: { pod: 1 }, value: [1, '1'] }]), /a label is no text/],
-  ['a series of nothing', answer('matrix', [{ metric: {}, values: [] }]), /a series has no values/],
+  ['a raw sample below 0', answer('matrix', [{ metric: { instance: '10.0.0.7:4191' }, values: [[1, '-1']] }])],
+  ['a time in the year 33658', answer('vector', [{ metric: {}, value: [1e12, '1'] }])],
+  ['an empty value', answer('vector', [{ metric: {}, value: [1, ''] }])],
+  ['a hexadecimal value', answer('vector', [{ metric: {}, value: [1, '0x10'] }])],
+  ['a value that is no text', answer('vector', [{ metric: {}, value: [1, 1] }])],
+  ['a time that is no number', answer('vector', [{ metric: {}, value: ['1', '1'] }])],
+  ['half a sample', answer('vector', [{ metric: {}, value: [1] }])],
+  ['a histogram', answer('vector', [{ metric: {}, histogram: [1, {}] }])],
+  ['no metric', answer('vector', [{ value: [1, '1'] }])],
+  ['a label that is no text', answer('vector', [{ metric: { pod: 1 }, value: [1, '1'] }])],
+  ['a series of nothing', answer('matrix', [{ metric: {}, values: [] }])],
   [
     'samples out of order',
     answer('matrix', [
@@ -135,7 +115,6 @@ const badAnswers: [name: string, body: string, line: RegExp][] = [
         ],
       },
     ]),
-    /not in the order of time/,
   ],
   [
     'a sample twice',
@@ -148,13 +127,12 @@ const badAnswers: [name: string, body: string, line: RegExp][] = [
         ],
       },
     ]),
-    /not in the order of time/,
   ],
 ]
 
-for (const [name, body, line] of badAnswers) {
+for (const [name, body] of badAnswers) {
   test(`parseAnswer() refuses ${name}`, () => {
-    assert.throws(() => parseAnswer(body), { name: 'AnswerError', message: line })
+    assert.throws(() => parseAnswer(body), errorText({ name: 'AnswerError' }))
   })
 }
 
@@ -224,16 +202,15 @@ test('queryInstant() ends with one clear line where the address is wrong or the 
   )
   context.after(() => server.close())
   const what = 'query up of cluster "prod"'
-  await assert.rejects(queryInstant(open(context, `${server.url}/wrong`), { what, query: 'up', time: '1' }), {
-    name: 'SourceError',
-    message: /^Cannot query up of cluster "prod": 404 Not Found from Prometheus, "no such path"; is --prometheus-url/,
-  })
+  await assert.rejects(
+    queryInstant(open(context, `${server.url}/wrong`), { what, query: 'up', time: '1' }),
+    errorText({ name: 'SourceError' }),
+  )
   server.misbehave(() => 'cut-json')
-  await assert.rejects(queryInstant(open(context, server.url), { what, query: 'up', time: '1' }), {
-    name: 'SourceError',
-    kind: 'malformed',
-    message: 'Cannot query up of cluster "prod": the answer of Prometheus cannot be read: it is cut or no JSON',
-  })
+  await assert.rejects(
+    queryInstant(open(context, server.url), { what, query: 'up', time: '1' }),
+    errorText({ name: 'SourceError', kind: 'malformed' }),
+  )
 })
 
 test('the replay answers what was recorded, and says so of anything else', async (context) => {
@@ -248,10 +225,7 @@ test('the replay answers what was recorded, and says so of anything else', async
   const what = 'query up'
   assert.equal((await queryInstant(api, { what, query: 'up', time: '1795522160.000' })).body, vector)
   assert.equal((await queryRange(api, { what, query: 'up', start: '1', end: '3', step: '1' })).body, matrix)
-  await assert.rejects(queryInstant(api, { what, query: 'up', time: '1795522161' }), {
-    message:
-      /^Cannot query up: 422 Unprocessable Entity from Prometheus, "no answer was recorded for query=up&time=1795522161"$/,
-  })
+  await assert.rejects(queryInstant(api, { what, query: 'up', time: '1795522161' }), errorText())
 })
 
 test("the replay's own clock is the simulated time", async (context) => {

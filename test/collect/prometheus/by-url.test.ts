@@ -10,6 +10,7 @@ import type { KubernetesServer } from '../../support/servers/kubernetes-server.t
 import { startPrometheusServer } from '../../support/servers/prometheus-server.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import { SourceError } from '../../../lib/net/errors.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const BODY = '{"status":"success","data":{"resultType":"vector","result":[]}}'
 const PASSWORD = 'hunter2: a password'
@@ -76,14 +77,8 @@ describe('Prometheus by URL', () => {
       { caFile, certFile: file('cert.pem', server.client.cert), keyFile: file('key.pem', server.client.key) },
     ]
     for (const auth of ways) assert.equal(await open(context, server.url, auth)(), BODY, JSON.stringify(auth))
-    assert.match(
-      await open(context, server.url, { caFile })(),
-      /: 401 Unauthorized from Prometheus, "Unauthorized"; are the credentials right\? They are read from --prometheus-token-file, or /,
-    )
-    assert.match(
-      await open(context, server.url, {})(),
-      /not signed by a trusted authority \(\w+\); name its authority with --prometheus-ca-file/,
-    )
+    matchesText(await open(context, server.url, { caFile })())
+    matchesText(await open(context, server.url, {})())
   })
 
   test('ask() reads renewed files, without being opened again', async (context) => {
@@ -144,20 +139,11 @@ describe('Prometheus by URL', () => {
 
   test('neither Prometheus nor an API server is looked for at an address that is refused, by number or by name', async (context) => {
     const { server, file } = await startGuarded(context)
-    assert.equal(
-      await open(context, 'http://169.254.169.254/base', {})(),
-      'Cannot query up: the address 169.254.169.254 is refused, it is link-local, where clouds have their metadata service; if it is meant, name its network in CIPHERTRAIL_ALLOWED_NETWORKS',
-    )
+    matchesText(await open(context, 'http://169.254.169.254/base', {})())
     const caFile = file('ca.pem', server.ca)
     const byName = server.url.replace('127.0.0.1', 'localhost')
-    assert.match(
-      await open(context, byName, { caFile }, '10.0.0.0/8')(),
-      /^Cannot query up: the address (127\.0\.0\.1|::1) of "localhost" is refused, it is outside CIPHERTRAIL_ALLOWED_NETWORKS; if/,
-    )
+    matchesText(await open(context, byName, { caFile }, '10.0.0.0/8')())
     assert.match(await open(context, byName, { caFile }, '127.0.0.0/8 ::1')(), /401/)
-    assert.match(
-      await open(context, server.url, {}, 'nonsense')(),
-      /: CIPHERTRAIL_ALLOWED_NETWORKS holds "nonsense", wanted networks such as/,
-    )
+    matchesText(await open(context, server.url, {}, 'nonsense')())
   })
 })

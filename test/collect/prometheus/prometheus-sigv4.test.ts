@@ -17,6 +17,7 @@ import { setEnvironment } from '../../support/process/environment.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import { signatureProblem } from '../../support/servers/signature.ts'
 import type { ReceivedRequest } from '../../support/servers/signature.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const REGION = 'eu-central-1'
 const WORKSPACE = '/workspaces/ws-0123abcd-0123-abcd-0123-0123456789ab'
@@ -145,12 +146,9 @@ describe('Amazon Managed Prometheus', () => {
       new RegExp(`403 Forbidden from Prometheus, "Signature expired: .* is now earlier than .*"${hint}`),
     )
     assert.match(await refused(-6 * 60_000), new RegExp(`"Signature not yet current: .* is still later .*"${hint}`))
-    assert.match(
-      await refused(0, 'eu-west-1'),
-      /"Credential should be scoped to a valid region, not 'eu-west-1'."; allow aps:QueryMetrics on this workspace .*look at the region$/,
-    )
+    matchesText(await refused(0, 'eu-west-1'))
     setEnvironment(context, { ...OWN_KEYS, AWS_SECRET_ACCESS_KEY: 'another' })
-    assert.match(await refused(0), /"The request signature we calculated does not match .*"; allow aps:QueryMetrics/)
+    matchesText(await refused(0))
   })
 
   test('keptKeys() asks once for as long as keys hold, and again after a failure', async () => {
@@ -191,7 +189,7 @@ describe('Amazon Managed Prometheus', () => {
       sigv4RoleArn: arn,
     })
     const { stdout } = await command('cluster', 'check', 'prod')
-    assert.match(stdout, /^√ Prometheus answers\n√ its clock agrees with ours \(0 s\)$/m)
+    matchesText(stdout)
     // Where only GET passes, what was signed is the query in the address.
     assert.deepEqual(new Set(asked.map(({ method }) => method)), new Set(['POST', 'GET']))
     assert.deepEqual(
@@ -200,6 +198,6 @@ describe('Amazon Managed Prometheus', () => {
     )
 
     const without = await run(['cluster', 'check', 'prod'], { folder, env: { AWS_EC2_METADATA_DISABLED: 'true' } })
-    assert.match(without.stdout, /Cannot query the time of cluster "prod": there are no credentials of AWS \(/)
+    matchesText(without.stdout)
   })
 })

@@ -14,6 +14,7 @@ import type { Snapshot } from '../../../lib/model/snapshot.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../../lib/store/evidence/evidence.ts'
 import { evidenceKey } from '../../../lib/store/keys.ts'
 import { startForwardedPrometheus, vizPod } from '../../support/servers/forwarded-prometheus.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 /** What viz's dashboard of a real mesh answered, byte for byte. */
 const RECORDED = readFileSync(join(import.meta.dirname, '../../fixtures/viz/edges-deployment.json'), 'utf8')
@@ -138,9 +139,7 @@ describe('What linkerd viz edges shows', () => {
       assert.ok(viz !== null)
       return (await collectViz(viz, cluster, NOW))?.errors
     }
-    assert.deepEqual(await ask(), [
-      'Cannot read what linkerd viz edges shows of cluster "prod": there is no pod with the labels component=web, linkerd.io/extension=viz in the namespace "linkerd-viz"; is its dashboard (the Deployment "web") installed?',
-    ])
+    matchesText(await ask())
     serve({ answers: { '/api/v1/namespaces/linkerd-viz/pods': status(403, 'Forbidden', 'pods is forbidden') } })
     const [line = ''] = (await ask()) ?? []
     assert.ok(line.endsWith('; grant "list" on "pods" in the namespace "linkerd-viz"'), line)
@@ -152,13 +151,11 @@ describe('What linkerd viz edges shows', () => {
     assert.equal(without, undefined)
     const { tap, complete, metrics, kubernetes } = await collect(NOW, { tapSeconds: 1 })
     assert.deepEqual([tap?.status, tap?.tapped, tap?.sightings, tap?.errors.length], ['failed', [], [], 1])
-    assert.match(tap?.errors[0] ?? '', /^Cannot tap deployment "web" in namespace "shop" .*the cluster has no tap API/)
+    matchesText(tap?.errors[0])
     assert.equal(complete, metrics.status === 'complete' && kubernetes.status === 'complete')
     const { tap: late } = await collect(new Date('2026-11-24T13:00:01Z'), { tapSeconds: 1 })
     assert.deepEqual([late?.status, late?.tapped, late?.left, late?.sightings], ['failed', [], 1, []])
-    assert.deepEqual(late?.errors, [
-      'Cannot tap workloads of cluster "prod" for a window that is not the one that was just over: tap shows nothing of the past; run collect before the next window ends',
-    ])
+    matchesText(late?.errors)
   })
 
   test('is not asked for where that would need a right of its own, or long after the window', async (context) => {
