@@ -47,6 +47,7 @@ import {
   windowResult,
 } from '../support/stored/window-results.ts'
 import { emptyTimeline } from '../../lib/history/fold-state.ts'
+import { errorText, matchesText, textWith } from '../support/texts/matches-text.ts'
 
 const cluster: Cluster = {
   id: 'demo',
@@ -643,9 +644,7 @@ test('deriveCluster() starts from evidence where the state is damaged, and says 
   const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
   await objects.putIf(stateKey('demo'), Buffer.from('no JSON'), null)
-  assert.deepEqual((await deriveCluster(cluster, deps(objects))).errors, [
-    `Cannot read "${stateKey('demo')}": damaged, so it is derived again from evidence`,
-  ])
+  matchesText((await deriveCluster(cluster, deps(objects))).errors, textWith({ stateKey: stateKey('demo') }))
   assert.deepEqual(await derivedIn(objects), await derivedFrom([simple(1, 'mtls')]))
 })
 
@@ -689,10 +688,7 @@ test('a window of more paths than its budget allows is one that cannot be read, 
       [true, 1],
     ],
   )
-  assert.match(
-    results[1]?.errors.join('\n') ?? '',
-    /^Cannot use "evidence\/[^"]+\/demo\/0001\.json\.gz": its window has 2 paths and edges or more, wanted at most 1; if that is right, raise "edges" in CIPHERTRAIL_BUDGET$/,
-  )
+  matchesText(results[1]?.errors.join('\n'))
 })
 
 test('deriveCluster() leaves alone what a later version derived', async () => {
@@ -703,10 +699,7 @@ test('deriveCluster() leaves alone what a later version derived', async () => {
   assert.ok(stored)
   const later: unknown = { ...JSON.parse(Buffer.from(stored.body).toString()), derivation: 99 }
   await objects.putIf(stateKey('demo'), encodeDerived(later), stored.etag)
-  await assert.rejects(
-    deriveCluster(cluster, deps(objects)),
-    /^Error: Cannot use "state\/.*": derived by a later version of ciphertrail \(99, this one makes \d+\), update this one$/,
-  )
+  await assert.rejects(deriveCluster(cluster, deps(objects)), errorText({ name: 'Error' }))
 })
 
 test('rebuildCluster() removes what no evidence is behind, and leaves other clusters alone', async () => {

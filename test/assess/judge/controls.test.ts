@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import canonicalize from 'canonicalize'
 import { CONTROLS, FRAMEWORKS } from '../../../lib/assess/judge/controls.ts'
 import { RULES } from '../../../lib/assess/judge/rules.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const controls = FRAMEWORKS.flatMap((framework) => framework.controls.map((control) => ({ framework, ...control })))
 
@@ -65,7 +66,7 @@ test('no control is said to be met, and no word gives comfort', () => {
 test('PCI DSS 4.2.1 is never claimed for traffic inside a cluster: no rule judges it', () => {
   assert.deepEqual(control('pci-dss', '4.2.1').rules, [])
   assert.equal(control('pci-dss', '4.2.1').relation, 'supports')
-  assert.match(control('pci-dss', '4.2.1').note ?? '', /inside a cluster is not on an open, public network/)
+  matchesText(control('pci-dss', '4.2.1').note)
   assert.deepEqual(control('pci-dss', '2.2.7').rules, [], 'nothing tells which paths are administrative')
 })
 
@@ -75,7 +76,7 @@ test('the controls say what limits them, as far as it is known', () => {
   for (const id of ['164.312(e)(2)(i)', '164.312(e)(2)(ii)'])
     assert.match(control('hipaa', id).note ?? '', /Addressable.*not checked/)
   assert.match(control('fedramp', 'SC-8').note ?? '', /SC-8\(5\)/)
-  assert.match(control('fedramp', 'SC-8(1)').note ?? '', /FIPS-validated modules, and no verdict here covers that/)
+  matchesText(control('fedramp', 'SC-8(1)').note)
   assert.deepEqual(control('fedramp', 'SC-13').rules, [], 'what a proxy states of FIPS is no validation')
   assert.match(control('nist-800-207', 'Tenet 2').source, /not checked/)
   for (const { id, relation, rules } of controls) if (relation === 'evidence handling') assert.deepEqual(rules, [], id)

@@ -7,6 +7,7 @@ import { decodeWaivers, encodeWaivers } from '../../../lib/assess/judge/stored-w
 import type { Waiver } from '../../../lib/model/judgement.ts'
 import { UNMESHED, path, period } from '../../support/stored/judged-period.ts'
 import { workload } from '../../support/stored/report-input.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 function said(text: string): string[] {
   return parseWaivers(text).problems.map(({ line, column, text: problem }) => `${line}:${column}: ${problem}`)
@@ -70,40 +71,32 @@ ledger-export:
 })
 
 test('parseWaivers() wants an owner, a reason, a compensating control and an end, and says where they are missing', () => {
-  assert.deepEqual(said('ledger:\n  port: 80\n'), [
-    '2:3: Cannot use waiver "ledger" without "owner": wanted who answers for the exception',
-    '2:3: Cannot use waiver "ledger" without "reason": wanted why it is accepted',
-    '2:3: Cannot use waiver "ledger" without "compensatingControl": wanted what is done instead',
-    '2:3: Cannot use waiver "ledger" without "expires": wanted when it ends, such as 2027-01-31T00:00:00Z: an exception without an end is none',
-  ])
+  matchesText(said('ledger:\n  port: 80\n'))
 })
 
 test('parseWaivers() says how to write a field that cannot be used', () => {
   const field = (text: string) =>
     said(`a:\n  owner: a\n  reason: b\n  compensatingControl: c\n  expires: 2027-01-31T00:00:00Z\n  ${text}\n`)
-  const cases: readonly (readonly [text: string, says: RegExp])[] = [
-    ['port: "80"', /^6:10: Cannot use "80" as port of waiver "a": wanted a number from 1 to 65535, without quotes$/],
-    ['port: 70000', /^6:9: .*wanted a number from 1 to 65535$/],
-    ['port: 0', /^6:9: .*wanted a number from 1 to 65535$/],
-    [
-      'rules: [path-is-encrypt]',
-      /^6:11: Cannot use "path-is-encrypt" as rules of waiver "a": it is no rule, known are path-is-encrypted,/,
-    ],
-    ['rules: path-is-encrypted', /wanted a list: write \[path-is-encrypted\]$/],
-    ['rules: []', /it is an empty list, wanted rules, or no "rules" for every rule$/],
-    ['source: web', /^6:11: Cannot use "web" as source of waiver "a": wanted "kind\/namespace\/name"/],
-    ['source: [a]', /^6:11: Cannot use source of waiver "a": it is a list, wanted/],
-    ['destination: "* /x"', /wanted "kind\/namespace\/name"/],
-    ['cluster: Prod', /^6:12: .*wanted the id of a cluster/],
-    ['until: 2027-01-31', /^6:3: Cannot use "until" in waiver "a": it is not a field, known are cluster, rules,/],
+  const cases: readonly string[] = [
+    'port: "80"',
+    'port: 70000',
+    'port: 0',
+    'rules: [path-is-encrypt]',
+    'rules: path-is-encrypted',
+    'rules: []',
+    'source: web',
+    'source: [a]',
+    'destination: "* /x"',
+    'cluster: Prod',
+    'until: 2027-01-31',
   ]
-  for (const [text, says] of cases) {
+  for (const text of cases) {
     const lines = field(text)
     assert.equal(lines.length, 1, `${text}: ${lines.join('\n')}`)
-    assert.match(lines[0] ?? '', says)
+    matchesText(lines[0], TEXT, text)
   }
-  assert.match(said('Led ger: {}')[0] ?? '', /^1:1: Cannot use "Led ger" as the id of a waiver/)
-  assert.match(said('a: 1')[0] ?? '', /^1:4: Cannot use waiver "a": it is a number, wanted a mapping/)
+  matchesText(said('Led ger: {}')[0])
+  matchesText(said('a: 1')[0])
 })
 
 test('parseWaivers() wants an end with its zone, and one that a calendar has', () => {

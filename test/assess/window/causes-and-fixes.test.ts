@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
 import type { PathRow } from '../../../lib/model/history.ts'
 import { CAUSES, STATES, type Setting } from '../../../lib/model/path.ts'
+import { matchesText, TEXT, textWith } from '../../support/texts/matches-text.ts'
 
 type Row = Parameters<typeof fixOf>[0]
 
@@ -114,10 +115,7 @@ describe('fixOf()', () => {
     const inbound = (value: string | null, more: Partial<Setting> = {}) =>
       linesOf({ cause: 'destination-skips-port', settings: [setting(SKIP_INBOUND, value, { port: 8080, ...more })] })
     const [sentence, ...commands] = inbound('25,8079-8081')
-    assert.match(
-      sentence ?? '',
-      /^Remove 8080 from .* of deployment\/api in shop \(config\.linkerd\.io\/skip-inbound-ports: 25,8079-8081\)/,
-    )
+    matchesText(sentence)
     assert.deepEqual(commands, [patch('deployment/api', 'shop', { [SKIP_INBOUND]: '25,8079,8081' })])
     assert.deepEqual(inbound('8080').slice(1), [patch('deployment/api', 'shop', { [SKIP_INBOUND]: null })])
     assert.deepEqual(inbound('25,8080', { by: 'namespace' }).slice(1), [
@@ -125,12 +123,8 @@ describe('fixOf()', () => {
       'kubectl rollout restart deployment/api -n shop',
     ])
     assert.equal(inbound('8080', { by: 'namespace' })[1], `kubectl annotate namespace shop ${SKIP_INBOUND}-`)
-    assert.deepEqual(inbound(null, { by: 'control-plane' }).slice(1), [
-      '# Change proxyInit.ignoreInboundPorts in Linkerd’s own values.',
-    ])
-    assert.deepEqual(inbound('http,8080').slice(1), [
-      `# Edit ${SKIP_INBOUND} on deployment/api in shop. It is now "http,8080".`,
-    ])
+    matchesText(inbound(null, { by: 'control-plane' }).slice(1))
+    matchesText(inbound('http,8080').slice(1), textWith({ SKIP_INBOUND }))
   })
 
   test('meshes a workload where its template is', () => {
@@ -142,16 +136,13 @@ describe('fixOf()', () => {
         settings: [setting('linkerd.io/inject', value, { by })],
       })
     const [sentence, ...commands] = mesh('deployment', 'disabled', 'workload')
-    assert.match(sentence ?? '', /^Add deployment\/api in shop to the mesh: it has linkerd\.io\/inject: disabled/)
-    assert.deepEqual(commands, [
-      '# Enable injection in the pod template, which overrides the namespace. This restarts the pods:',
-      patch('deployment/api', 'shop', inject),
-    ])
+    matchesText(sentence)
+    matchesText(commands, [TEXT, patch('deployment/api', 'shop', inject)])
     assert.match(
       mesh('deployment', 'disabled', 'namespace')[0] ?? '',
       /its namespace has linkerd\.io\/inject: disabled/,
     )
-    assert.match(mesh('deployment', null, 'control-plane')[0] ?? '', /neither it nor its namespace has/)
+    matchesText(mesh('deployment', null, 'control-plane')[0])
     const template = { spec: { template: { metadata: { annotations: inject } } } }
     assert.deepEqual(mesh('cronjob', null, 'workload').slice(2), [
       `kubectl patch cronjob/api -n shop --type merge -p '${JSON.stringify({ spec: { jobTemplate: template } })}'`,
@@ -159,9 +150,7 @@ describe('fixOf()', () => {
     assert.deepEqual(mesh('pod', null, 'workload').slice(2), [
       'kubectl get pod/api -n shop -o yaml | linkerd inject - | kubectl replace --force -f -',
     ])
-    assert.deepEqual(mesh('job', null, 'workload').slice(2), [
-      '# Set in the pod template of job/api in shop: linkerd.io/inject: "enabled"',
-    ])
+    matchesText(mesh('job', null, 'workload').slice(2))
   })
 
   test('names the clients that may be it, and only lets what is sure be pasted', () => {
@@ -171,11 +160,8 @@ describe('fixOf()', () => {
       setting('linkerd-proxy', null, { by: 'pod', workload: other }),
     ]
     const [sentence = '', , tap, ...rest] = linesOf({ cause: 'source-not-proxied', source: UNMESHED, settings })
-    assert.match(
-      sentence,
-      /deployment\/orders in back has config\.linkerd\.io\/skip-outbound-ports: 80; port 80 of a Service leads to port 8080\)/,
-    )
-    assert.match(sentence, /Pods of deployment\/old in back had no proxy in this window/)
+    matchesText(sentence)
+    matchesText(sentence)
     assert.equal(tap, 'linkerd viz tap deployment/api -n shop -o wide')
     assert.equal(rest.length, 6)
     for (const [index, line] of rest.entries())
