@@ -9,6 +9,7 @@ import { keyFileSigner } from '../../lib/seal/key/key-file.ts'
 import { linesOf, parseNdjson, run, runProcess } from '../support/process/command-line.ts'
 import { fillReported, PERIOD, VERSION } from '../support/stored/packed-report.ts'
 import { minutesIn } from '../support/stored/sealed-store.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 /** `pack`, `verify`, `sample` and `review` as they are typed. */
 
@@ -56,7 +57,7 @@ test('verify takes the file of a pack, shows the key first without --key, and fa
   assert.equal(own[0], `Key       ${vkey}`)
   assert.ok(own.every((line) => line.length <= 160))
   const given = await ok('verify', 'pack.zip', '--key', vkey)
-  assert.match(given, /^Verified: 3 pieces of evidence/)
+  matchesText(given)
   // The report was made by another version than the one that verifies.
   assert.match(
     given,
@@ -71,39 +72,24 @@ test('verify takes the file of a pack, shows the key first without --key, and fa
   await run(['key', 'new', 'example.com/other', '--key', 'other.key'], { folder })
   const wrong = await command('verify', 'pack.zip', '--key', (await ok('key', 'show', '--key', 'other.key')).trim())
   assert.equal(wrong.code, 1)
-  assert.match(
-    wrong.stdout,
-    /^KEY MISMATCH: the pack was signed with example\.com\/log\+.*, and you trust example\.com\/other\+/,
-  )
+  matchesText(wrong.stdout)
 })
 
 test('what cannot be packed is one line that says what to run', async () => {
-  for (const [args, code, says] of [
-    [
-      ['pack', '--week', '2020-W01', '--out', 'x.zip'],
-      1,
-      /^Cannot pack Week 2020-W01: there is no report of it, run "ciphertrail report --week 2020-W01" and then "ciphertrail seal"\n$/,
-    ],
-    [
-      ['pack', '--period', period, '--out', 'no/such/x.zip'],
-      1,
-      /^Cannot write the pack to "no\/such\/x\.zip": ENOENT, wanted/,
-    ],
-    [['pack', '--period', 'a/b/c', '--out', 'x.zip'], 2, /^Cannot pack over --period "a\/b\/c": wanted a week such as/],
-    [['pack', '--report', '../x', '--out', 'x.zip'], 2, /^Cannot find report "\.\.\/x": wanted an id such as/],
-    [['pack', '--period', period], 2, /--out/],
-    [
-      ['review', '2020-W01', '--by', 'Ada', '--note', 'ok'],
-      2,
-      /^Cannot review week "2020-W01": no report of it is kept/,
-    ],
-    [['review', report, '--by', ' ', '--note', 'ok'], 2, /^Cannot read --by: wanted 1 to 200 characters/],
-    [['sample', '--period', period, '--count', '0', '--seed', '7'], 2, /^Cannot read --count "0"/],
-    [['sample', '--period', period], 2, /--seed/],
+  for (const [args, code] of [
+    [['pack', '--week', '2020-W01', '--out', 'x.zip'], 1],
+    [['pack', '--period', period, '--out', 'no/such/x.zip'], 1],
+    [['pack', '--period', 'a/b/c', '--out', 'x.zip'], 2],
+    [['pack', '--report', '../x', '--out', 'x.zip'], 2],
+    [['pack', '--period', period], 2],
+    [['review', '2020-W01', '--by', 'Ada', '--note', 'ok'], 2],
+    [['review', report, '--by', ' ', '--note', 'ok'], 2],
+    [['sample', '--period', period, '--count', '0', '--seed', '7'], 2],
+    [['sample', '--period', period], 2],
   ] as const) {
     const ran = await command(...args)
     assert.deepEqual([ran.code, linesOf(ran.stderr).length], [code, 1], ran.stderr)
-    assert.match(ran.stderr, says)
+    matchesText(ran.stderr)
   }
 })
 
@@ -112,10 +98,7 @@ test('sample picks the same windows for the same seed, proves each, and can be d
   const [sample] = parseNdjson(await ok(...asked))
   assert.deepEqual(parseNdjson(readFileSync(join(folder, 'sample/sample.json'), 'utf8')), [sample])
   const again = await command(...asked)
-  assert.deepEqual(
-    [again.code, again.stderr],
-    [2, 'Cannot write the sample to "sample": files are in it already, wanted an empty or a new folder\n'],
-  )
+  matchesText([again.code, again.stderr], [2, TEXT])
   assert.deepEqual(parseNdjson(await ok(...asked.slice(0, -2))), [sample])
   const { windows, population } = sample as {
     windows: { window: { start: string }; cluster: string; status: string; proofs: { file: string }[] }[]
@@ -153,7 +136,7 @@ test('sample picks the same windows for the same seed, proves each, and can be d
   const other = await ok('sample', '--period', period, '--count', '3', '--seed', 'eight')
   assert.match(other, /^Key {9}example\.com\/log\+.*\n.*\nCheckpoint {2}example\.com\/log, \d+ leaves, root \S{44}\n/)
   assert.ok(other.startsWith(`Key         ${vkey}\n`))
-  assert.match(other, /\nPopulation {2}4 windows in .*: 3 with evidence, 1 recorded gap, 0 with neither\n/)
+  matchesText(other)
 })
 
 test('the proof of a gap is checked without an object, and says which window it is of', async () => {
@@ -169,10 +152,7 @@ test('the proof of a gap is checked without an object, and says which window it 
   const [answer] = parseNdjson(await ok(...proof, '--json'))
   assert.deepEqual([answer?.['verified'], answer?.['object']], [true, null])
   const { code, stdout } = await command(...proof, '--object', 'gaps/sample.json')
-  assert.deepEqual(
-    [code, stdout],
-    [1, 'Not verified: the proof is about a gap, of which there is no object: leave out --object\n'],
-  )
+  matchesText([code, stdout], [1, TEXT])
 })
 
 test('sample picks from no log that is not the signed one, and does not believe the index of it', async () => {
@@ -197,10 +177,7 @@ test('sample picks from no log that is not the signed one, and does not believe 
     )
   }
   const { code, stdout, stderr } = await command(...asked)
-  assert.deepEqual(
-    [code, stdout, stderr],
-    [1, '', 'Cannot pick a sample: the log does not come to the root that was signed, run "ciphertrail log check"\n'],
-  )
+  matchesText([code, stdout, stderr], [1, '', TEXT])
 })
 
 test('sample expects windows by the sealed changes of the registry, and by no change that is not what was sealed', async () => {

@@ -23,6 +23,7 @@ import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { packOf, PERIOD, VERSION } from '../support/stored/packed-report.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
+import { errorText, matchesText } from '../support/texts/matches-text.ts'
 
 /** A report that was made before its period was over is no report of that period. */
 
@@ -67,10 +68,7 @@ test('a report made before its period was over is not packed, and such a pack do
   const early = await reportAt(11, objects)
   await collect([2, 3], objects)
   await seal({ now: minutesIn(400), retentionSeconds: 600, everything: true }, { objects, signer })
-  await assert.rejects(
-    packOf(objects),
-    /^PackError: Cannot pack "reports\/.*": 2 windows of its period are not in the report, which was made before they were over, the first from 2026-11-24T12:10:00Z of cluster "east"; make the report again/,
-  )
+  await assert.rejects(packOf(objects), errorText({ name: 'PackError' }))
   const path = join(folder, 'part.zip')
   writeFileSync(path, await forcedPack(early, objects))
   const { findings, windows } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
@@ -85,7 +83,7 @@ test('a report made before its period was over is not packed, and such a pack do
     { encoding: 'utf8' },
   )
   assert.equal(status, 1)
-  assert.match(stdout, /data\/windows\.csv: the report did not judge window 2026-11-24T12:10:00Z to /)
+  matchesText(stdout)
 })
 
 test('of the reports of a period that are sealed together, the one is packed that judged most of it', async () => {
@@ -120,7 +118,7 @@ test('a cluster that was removed and added again was expected before, too, and o
   const leaves = leavesOf(await entriesUpTo((await presentHead(objects)).head.checkpoint.size, objects))
   const { expected, neither } = populationOf(await readWatched({ objects }), PERIOD, leaves, () => '')
   assert.deepEqual([expected, neither], [6, 4])
-  await assert.rejects(packOf(objects), /2 windows of its period are neither evidence nor recorded gaps/)
+  await assert.rejects(packOf(objects), errorText())
   const path = join(folder, 'again.zip')
   const verifiedBy = async (wanted: RegExp) => {
     writeFileSync(path, await forcedPack(key, objects))
@@ -150,7 +148,7 @@ test('a registration that was made anew does not hide what the report did not ju
   await removeCluster('east', { ...author, now: minutesIn(21) }, { objects })
   await addCluster({ id: 'east', windowMinutes: 5 }, { ...author, now: minutesIn(21) }, { objects })
   await seal({ now: minutesIn(401), retentionSeconds: 600, everything: true }, { objects, signer })
-  await assert.rejects(packOf(objects), /2 windows of its period are not in the report/)
+  await assert.rejects(packOf(objects), errorText())
   const path = join(folder, 'anew.zip')
   writeFileSync(path, await forcedPack(key, objects))
   const { windows } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
@@ -172,8 +170,5 @@ test('no pack is made of a report whose cluster was never registered', async () 
     objects,
   )
   await seal({ now: minutesIn(401), retentionSeconds: 600, everything: true }, { objects, signer })
-  await assert.rejects(
-    packOf(objects),
-    /^PackError: Cannot pack "reports\/.*": no registration of its cluster "east" was sealed before it, run "ciphertrail log check"$/,
-  )
+  await assert.rejects(packOf(objects), errorText({ name: 'PackError' }))
 })

@@ -7,6 +7,7 @@ import { createKeyFile, keyFileSigner, KeyFileError } from '../../../lib/seal/ke
 import { isOrigin, newPrivateKey, signerOf } from '../../../lib/seal/key/key.ts'
 import { isKeyName, NoteError, openNote, parseVkey, signNote, verifierOf } from '../../../lib/seal/tlog/note.ts'
 import { freshFolder } from '../../support/recorder.ts'
+import { errorText } from '../../support/texts/matches-text.ts'
 
 // Of golang.org/x/mod/sumdb/note's tests.
 const PETER = 'PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz'
@@ -38,7 +39,7 @@ test('signerOf() takes no text but the one that it is of, and never quotes it', 
         return true
       },
     )
-  assert.throws(() => parseVkey(PETER), { message: /^Cannot read a public key: this is a private one/ })
+  assert.throws(() => parseVkey(PETER), errorText())
 })
 
 test('newPrivateKey() makes a key whose signatures its public half checks, and another one each time', async () => {
@@ -89,10 +90,7 @@ test('createKeyFile() makes a file that only its owner may read, and never over 
   assert.match(readFileSync(path, 'utf8'), /^PRIVATE\+KEY\+example\.com\/log\+[0-9a-f]{8}\+\S+\n$/)
   assert.equal((await keyFileSigner(path)).vkey, vkey)
   const before = readFileSync(path)
-  await assert.rejects(
-    createKeyFile(path, 'example.com/log'),
-    /^KeyFileError: Cannot make key file .+: it exists, and a key is never replaced/,
-  )
+  await assert.rejects(createKeyFile(path, 'example.com/log'), errorText({ name: 'KeyFileError' }))
   assert.deepEqual(readFileSync(path), before)
   await assert.rejects(createKeyFile(join(folder, 'none', 'key'), 'example.com/log'), KeyFileError)
   assert.deepEqual(readdirSync(folder), ['log.key'])

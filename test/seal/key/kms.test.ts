@@ -8,6 +8,7 @@ import { seal } from '../../../lib/seal/write/seal.ts'
 import { KEY_ARN, startKmsServer } from '../../support/servers/kms-server.ts'
 import { readLog } from '../../support/stored/memory-log.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
+import { errorText, matchesText, textWith } from '../../support/texts/matches-text.ts'
 
 async function start(t: TestContext) {
   const server = await startKmsServer()
@@ -49,15 +50,12 @@ test('kmsSigner() says in one line what KMS refused', async (t) => {
   const { server, client } = await start(t)
   await assert.rejects(kmsSigner({ keyId: 'alias/none', name }, client), (error) => {
     assert.ok(error instanceof KmsError)
-    assert.equal(error.message, `Cannot use KMS key "alias/none": NotFoundException: Key 'alias/none' does not exist`)
+    matchesText(error.message)
     return true
   })
   const signer = await kmsSigner({ keyId: KEY_ARN, name }, client)
   server.misbehave(() => ({ status: 400, body: { __type: 'DisabledException', message: 'The key\nis disabled' } }))
-  await assert.rejects(signer.sign(Buffer.from('x')), {
-    name: 'KmsError',
-    message: `Cannot sign with KMS key "${KEY_ARN}": DisabledException: The key is disabled`,
-  })
+  await assert.rejects(signer.sign(Buffer.from('x')), errorText({ name: 'KmsError', message: textWith({ KEY_ARN }) }))
 })
 
 test('kmsSigner() uses no key of another type, and seals nothing with a signature that is wrong', async (t) => {

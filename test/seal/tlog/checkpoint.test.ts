@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { formatCheckpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from '../../../lib/seal/tlog/checkpoint.ts'
 import { EMPTY_ROOT, leafHash } from '../../../lib/seal/tlog/merkle.ts'
 import { formatVkey, NoteError, parseNote, signNote, verifierOf } from '../../../lib/seal/tlog/note.ts'
+import { errorText } from '../../support/texts/matches-text.ts'
 
 // The example of C2SP tlog-checkpoint.
 const EXAMPLE = `example.com/behind-the-sofa
@@ -79,7 +80,5 @@ test('openCheckpoint() believes the log that signed, and no other', async () => 
   assert.deepEqual({ origin, size, root }, { origin: 'example.com/log', ...head })
   assert.throws(() => openCheckpoint(note, verifierOf(newSigner('example.com/log').vkey)), /not signed by/)
   const foreign = await signNote(formatCheckpoint({ ...head, origin: 'example.com/other', extensions: [] }), signer)
-  assert.throws(() => openCheckpoint(foreign, verifierOf(signer.vkey)), {
-    message: 'Cannot believe the checkpoint: it is of log "example.com/other", wanted "example.com/log"',
-  })
+  assert.throws(() => openCheckpoint(foreign, verifierOf(signer.vkey)), errorText())
 })

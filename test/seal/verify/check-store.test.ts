@@ -14,6 +14,7 @@ import { newSigner } from '../../support/stored/memory-log.ts'
 import { type Gate, memoryObjects } from '../../support/stored/memory-objects.ts'
 import { fillStore, minutesIn, snapshotOf } from '../../support/stored/sealed-store.ts'
 import { reportKey } from '../../../lib/store/report-keys.ts'
+import { matchesText, textWith } from '../../support/texts/matches-text.ts'
 
 const signer = newSigner()
 const month = new Map<string, Uint8Array>()
@@ -154,7 +155,7 @@ test('a store without a log is no sealed store', async () => {
   const objects = memoryObjects()
   await addCluster({ id: 'east' }, { now: minutesIn(0), by: 'tester' }, { objects })
   const { findings, unsealed } = await checkStore({}, { objects, assess: assessWindow })
-  assert.deepEqual(linesOf(findings), ['log/vkey: it is missing, and no key was given: nothing can be verified'])
+  matchesText(linesOf(findings))
   assert.deepEqual(linesOf(unsealed), ['changes/clusters/000001.json: not sealed yet'])
 })
 
@@ -163,14 +164,8 @@ test('a checkpoint of another key, and a key that was exchanged with it, are nam
   const forged = new Map<string, Uint8Array>()
   await fillStore(memoryObjects(forged), other)
   const exchanged = damaged(month, new Map([['log/checkpoint', forged.get('log/checkpoint') ?? Buffer.of()]]))
-  assert.match(
-    linesOf((await check(exchanged)).findings)[0] ?? '',
-    /^log\/checkpoint: it proves nothing: .* not signed/,
-  )
-  assert.deepEqual(
-    linesOf((await check(forged)).findings).map((line) => line.slice(0, 40)),
-    ['log/vkey: it is not the key given', 'log/checkpoint: it proves nothing: Canno'],
-  )
+  matchesText(linesOf((await check(exchanged)).findings)[0])
+  matchesText(linesOf((await check(forged)).findings).map((line) => line.slice(0, 40)))
   const { findings } = await checkStore({}, { objects: memoryObjects(forged), assess: assessWindow })
   assert.deepEqual(linesOf(findings), [])
 })
@@ -179,9 +174,7 @@ test('lines that somebody added to the checkpoint are named although its signatu
   const text = Buffer.from(month.get('log/checkpoint') ?? []).toString()
   const stranger = '— example.org/witness AAAAAAAAAAAA\n'
   const store = damaged(month, new Map([['log/checkpoint', Buffer.from(text + stranger)]]))
-  assert.deepEqual(linesOf((await check(store)).findings), [
-    'log/checkpoint: it has lines that "ciphertrail seal" does not write',
-  ])
+  matchesText(linesOf((await check(store)).findings))
 })
 
 test('a checkpoint that was put back is named, by one run of seal or by several', async () => {
@@ -195,9 +188,9 @@ test('a checkpoint that was put back is named, by one run of seal or by several'
   const [twoAgo = Buffer.of(), oneAgo = Buffer.of()] = heads
   const byOne = linesOf((await check(damaged(store, new Map([['log/checkpoint', oneAgo]])))).findings)
   assert.equal(byOne.length, 1)
-  assert.match(byOne[0] ?? '', /^log\/batch\/0{14}23: "log\/checkpoint" does not reach it: .*run "ciphertrail seal"$/)
+  matchesText(byOne[0])
   const byTwo = linesOf((await check(damaged(store, new Map([['log/checkpoint', twoAgo]])))).findings)
-  assert.match(byTwo[0] ?? '', /^log\/batch\/0{14}23: .*the checkpoint was put back to an earlier one$/)
+  matchesText(byTwo[0])
 })
 
 test('a number in the index that was to keep an object from being sealed is named, and the object is sealed', async () => {
@@ -208,7 +201,7 @@ test('a number in the index that was to keep an object from being sealed is name
   await objects.putOnce(`log/index/${hidden}`, Buffer.from('3'))
   await seal({ now: minutesIn(50), everything: true }, { objects, signer })
   const { findings, unsealed } = await check(store)
-  assert.deepEqual(linesOf(findings), [`log/index/${hidden}: it is not what the leaves make`])
+  matchesText(linesOf(findings), textWith({ hidden }))
   assert.deepEqual(linesOf(unsealed), [])
 })
 
@@ -218,19 +211,14 @@ test('an object that was sealed twice, since somebody removed its number, is nam
   store.delete(`log/index/${name}`)
   const { leaves } = await seal({ now: minutesIn(50), everything: true }, { objects: memoryObjects(store), signer })
   assert.deepEqual(leaves, { 'waiver-change': 1 })
-  assert.deepEqual(linesOf((await check(store)).findings), [
-    `log/index/${name}: it is not what the leaves make`,
-    `${name}: leaf 22 names what an earlier leaf named already`,
-  ])
+  matchesText(linesOf((await check(store)).findings), textWith({ name }))
 })
 
 test('a change that is missing among others is named also where it was not sealed yet', async () => {
   const store = new Map(month)
   for (const number of ['000002', '000004']) store.set(`changes/waivers/${number}.json`, Buffer.from('{}'))
   const { findings } = await check(store)
-  assert.deepEqual(linesOf(findings), [
-    'changes/waivers/000004.json: the changes before it, from number 3 on, are missing',
-  ])
+  matchesText(linesOf(findings))
 })
 
 test('a run of seal that dies anywhere leaves a store of which nothing else is said, and the next run mends it', async () => {

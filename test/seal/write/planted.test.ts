@@ -14,6 +14,7 @@ import { batchKey, gapName, indexKey } from '../../../lib/store/log-keys.ts'
 import { addCluster } from '../../../lib/store/registry/registry.ts'
 import { newSigner } from '../../support/stored/memory-log.ts'
 import { type Gate, memoryObjects } from '../../support/stored/memory-objects.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 /** What somebody does who may write objects and has no key: numbers in the index, so that `seal` takes for sealed what is not. */
 
@@ -81,7 +82,7 @@ test('seal() seals a gap and a change that a number hides, and tells of many in 
   held.set(indexKey(changeKey('waivers', 1)), Buffer.from('1'))
   await objects.putOnce(changeKey('waivers', 1), Buffer.from('{}'))
   const { errors } = await run(at('21:30:00'))
-  assert.match(errors.join('\n'), /^Sealed what "log\/index\/.+" and 2 more hid: [^\n]+$/)
+  matchesText(errors.join('\n'))
   assert.deepEqual(new Set((await named(size)).map(([kind]) => kind)), new Set(['gap', 'snapshot', 'waiver-change']))
   assert.deepEqual((await run(at('21:40:00'))).errors, [])
 })
@@ -104,6 +105,6 @@ test('seal() tells in a few lines of hundreds of batches that others wrote', asy
   for (let place = 1; place <= 900; place++) held.set(batchKey(size, place), body)
   const { errors } = await run(at('14:30:00'))
   assert.equal(errors.length, 11)
-  assert.equal(errors.at(-1), 'and 890 more were put aside; "ciphertrail log check" names each')
+  matchesText(errors.at(-1))
   assert.deepEqual(await named(size), [['snapshot', attempt(13)]])
 })

@@ -16,6 +16,7 @@ import { evidenceKey } from '../../../lib/store/keys.ts'
 import { ConflictError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { freshStore } from '../../support/stored/fresh-store.ts'
+import { errorText, textWith } from '../../support/texts/matches-text.ts'
 
 const window = { start: '2026-11-24T12:30:00Z', end: '2026-11-24T12:35:00Z' }
 const key = evidenceKey({ window, cluster: 'shop', attempt: 1 })
@@ -176,10 +177,7 @@ test('decodeSnapshot() of any bytes is a snapshot or one clear error', async () 
 
 test('readSnapshot() reads what writeAttempt() wrote, and names the key where there is none', async (t) => {
   const objects = await freshStore(t)
-  await assert.rejects(readSnapshot(key, objects), {
-    name: 'EvidenceError',
-    message: `Cannot read evidence "${key}": there is none`,
-  })
+  await assert.rejects(readSnapshot(key, objects), errorText({ name: 'EvidenceError', message: textWith({ key }) }))
   assert.equal(await writeAttempt(withBody('text'), { objects }), key)
   assert.deepEqual(await readSnapshot(key, objects), JSON.parse(JSON.stringify(withBody('text'))))
 })
@@ -231,11 +229,7 @@ test('writeAttempt() says so when no number is left, and hands on what the store
       throw new ConflictError(taking)
     },
   }
-  await assert.rejects(writeAttempt(snapshotOf(), { objects: taken }), {
-    name: 'RangeError',
-    message:
-      'Cannot store another attempt at window 2026-11-24T12:30:00Z to 2026-11-24T12:35:00Z of cluster "shop": there are 9999',
-  })
+  await assert.rejects(writeAttempt(snapshotOf(), { objects: taken }), errorText({ name: 'RangeError' }))
   const failing: Objects = {
     ...objects,
     async putOnce() {

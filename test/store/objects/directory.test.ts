@@ -29,6 +29,7 @@ import { StoreError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { numberedBody } from './numbered-body.ts'
 import { objectsConformance } from './objects-conformance.ts'
+import { errorText, matchesText, textWith } from '../../support/texts/matches-text.ts'
 
 const run = promisify(execFile)
 
@@ -223,10 +224,7 @@ test('a file that outgrows the limit of the process is refused whole', async (t)
   // 64 blocks of 512 or 1024 bytes, depending on the shell.
   const limited = `ulimit -f 64; exec "$0" --input-type=module -e "$1" "$2"`
   const { stdout } = await run('sh', ['-c', limited, process.execPath, script, directory])
-  assert.equal(
-    stdout,
-    `StoreError Cannot write "evidence/w/c/1" to store "${directory}": the file would be larger than the system allows this process, raise that limit (EFBIG)\n`,
-  )
+  matchesText(stdout, textWith({ directory }))
   assert.deepEqual(await listed(directoryObjects(directory)), [])
   assert.deepEqual(await readdir(join(directory, '.tmp')), [])
 })
@@ -363,7 +361,7 @@ test('what is closed to this user is listed, and hides no other; a closed top fo
     ].join('\n'),
   )
   await chmod(join(directory, 'evidence'), 0o000)
-  assert.match(await asOther(), /^StoreError: Cannot list store/)
+  matchesText(await asOther())
   await run('chmod', ['-R', 'u+rwX', directory])
 })
 
@@ -383,10 +381,7 @@ test('nothing waits for a pipe, reads a device, follows a link or fills the memo
         ask(`evidence/${name}`),
         /^UnusableError: Cannot read ".+": it is neither a file nor a directory, move it away$/,
       )
-  await assert.rejects(
-    objects.get('evidence/huge'),
-    /it has 4294967296 bytes, more than any object of a store, move it away$/,
-  )
+  await assert.rejects(objects.get('evidence/huge'), errorText())
   for (const name of ['pipe', 'device', 'link', 'huge'])
     await assert.rejects(objects.putOnce(`evidence/${name}`, Buffer.from('x')), { name: 'ConflictError' })
 })

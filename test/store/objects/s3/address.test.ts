@@ -10,6 +10,7 @@ import {
   StoreAddressError,
 } from '../../../../lib/store/objects/s3/address.ts'
 import type { S3Address } from '../../../../lib/store/objects/s3/address.ts'
+import { matchesText } from '../../../support/texts/matches-text.ts'
 
 const DEFAULT_LOCK = { mode: 'governance', retention: { months: 13 } } as const
 
@@ -71,48 +72,48 @@ test('parseAddress() reads how what is written once is locked', () => {
   assert.equal(lockOf('lock=none'), null)
 })
 
-const REFUSED: readonly (readonly [text: string, says: RegExp])[] = [
-  ['s3://', /"" is no name of a bucket/],
-  ['s3:bucket/prefix', /neither a directory nor an address of S3/],
-  ['s3:/bucket', /neither a directory nor an address of S3/],
-  ['S3://bucket', /neither a directory nor an address of S3/],
-  ['gs://bucket/prefix', /neither a directory nor an address of S3/],
-  ['https://bucket.s3.amazonaws.com/x', /neither a directory nor an address of S3/],
-  ['file:///var/lib/ct', /neither a directory nor an address of S3/],
-  ['s3://ab', /"ab" is no name of a bucket/],
-  ['s3://Bucket', /"Bucket" is no name of a bucket/],
-  ['s3://bucket_1', /is no name of a bucket/],
-  ['s3://bucket..one', /is no name of a bucket/],
-  ['s3://192.168.1.1/x', /is no name of a bucket/],
-  ['s3://-bucket', /is no name of a bucket/],
-  [`s3://${'b'.repeat(64)}`, /is no name of a bucket/],
-  ['s3://bucket:9000/x', /is no name of a bucket/],
-  ['s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/x', /is no name of a bucket/],
-  ['s3://bucket--euw1-az1--x-s3/x', /is a directory bucket, which lists in no order/],
-  ['s3://bucket//x', /prefix behind bucket "bucket" must have/],
-  ['s3://bucket/x//', /prefix behind bucket/],
-  ['s3://bucket/../x', /prefix behind bucket/],
-  ['s3://bucket/.hidden', /prefix behind bucket/],
-  ['s3://bucket/a b', /prefix behind bucket/],
-  ['s3://bucket/a%20b', /prefix behind bucket/],
-  [`s3://bucket/${'x/'.repeat(251)}`, /at most 500 characters/],
-  ['s3://bucket#x', /neither a directory nor an address of S3/],
-  ['s3://bucket/x?derived=other#y', /neither a directory nor an address of S3/],
-  ['s3://bucket?derived=', /"" is no name of a bucket/],
-  ['s3://bucket?derived=a&derived=b', /gives "derived" twice/],
-  ['s3://bucket?evidence=other', /"evidence" is no option of it, these are derived, lock and retention/],
-  ['s3://bucket?region=eu-west-1', /"region" is no option/],
-  ['s3://bucket?lock', /"lock" is "", it must be governance, compliance or none/],
-  ['s3://bucket?lock=GOVERNANCE', /"lock" is "GOVERNANCE", it must be/],
-  ['s3://bucket?lock=none&retention=6-years', /"retention" together with "lock=none"/],
-  ['s3://bucket?retention=0-days', /"retention" is "0-days", it must be 13-months, 6-years, or days/],
-  ['s3://bucket?retention=36501-days', /at most 36500/],
-  ['s3://bucket?retention=-1-days', /"retention" is "-1-days"/],
-  ['s3://bucket?retention=1e3-days', /"retention" is "1e3-days"/],
-  ['s3://bucket?retention=12-months', /"retention" is "12-months"/],
-  ['s3://bucket/a?derived=bucket/a/b', /neither may lie inside the other/],
-  ['s3://bucket/a/b?derived=bucket/a', /neither may lie inside the other/],
-  ['s3://bucket?derived=bucket/a', /neither may lie inside the other/],
+const REFUSED: readonly string[] = [
+  's3://',
+  's3:bucket/prefix',
+  's3:/bucket',
+  'S3://bucket',
+  'gs://bucket/prefix',
+  'https://bucket.s3.amazonaws.com/x',
+  'file:///var/lib/ct',
+  's3://ab',
+  's3://Bucket',
+  's3://bucket_1',
+  's3://bucket..one',
+  's3://192.168.1.1/x',
+  's3://-bucket',
+  `s3://${'b'.repeat(64)}`,
+  's3://bucket:9000/x',
+  's3://arn:aws:s3:eu-west-1:123456789012:accesspoint/x',
+  's3://bucket--euw1-az1--x-s3/x',
+  's3://bucket//x',
+  's3://bucket/x//',
+  's3://bucket/../x',
+  's3://bucket/.hidden',
+  's3://bucket/a b',
+  's3://bucket/a%20b',
+  `s3://bucket/${'x/'.repeat(251)}`,
+  's3://bucket#x',
+  's3://bucket/x?derived=other#y',
+  's3://bucket?derived=',
+  's3://bucket?derived=a&derived=b',
+  's3://bucket?evidence=other',
+  's3://bucket?region=eu-west-1',
+  's3://bucket?lock',
+  's3://bucket?lock=GOVERNANCE',
+  's3://bucket?lock=none&retention=6-years',
+  's3://bucket?retention=0-days',
+  's3://bucket?retention=36501-days',
+  's3://bucket?retention=-1-days',
+  's3://bucket?retention=1e3-days',
+  's3://bucket?retention=12-months',
+  's3://bucket/a?derived=bucket/a/b',
+  's3://bucket/a/b?derived=bucket/a',
+  's3://bucket?derived=bucket/a',
 ]
 
 /** One line that says what is wanted; printable whatever was given. */
@@ -133,9 +134,9 @@ function assertRefused(text: string): string {
   return message
 }
 
-for (const [text, says] of REFUSED) {
+for (const text of REFUSED) {
   test(`parseAddress() refuses "${text.slice(0, 60)}" in one line`, () => {
-    assert.match(assertRefused(text), says)
+    matchesText(assertRefused(text))
   })
 }
 
@@ -250,14 +251,11 @@ test('addressWarnings() warns of what cannot be undone, of what is not locked an
   const [compliance, ...rest] = addressWarnings(
     parsed('s3://evidence/a?derived=derived/a&lock=compliance&retention=6-years'),
   )
-  assert.match(
-    compliance ?? '',
-    /^WARNING: Store "s3:\/\/evidence\/a" locks in compliance mode: for 6 years nobody can delete .*, not even the root user/,
-  )
+  matchesText(compliance)
   assert.deepEqual(rest, [])
   const lines = addressWarnings(parsed('s3://evidence?lock=none'))
-  assert.match(lines[0] ?? '', /^Store "s3:\/\/evidence" asks for no lock/)
-  assert.match(lines[1] ?? '', /one bucket for all.*"\?derived=bucket\/prefix" names a second bucket$/)
+  matchesText(lines[0])
+  matchesText(lines[1])
 })
 
 test('retainUntil() counts as the calendar of Temporal does, at any time', () => {
