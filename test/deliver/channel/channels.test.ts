@@ -15,6 +15,7 @@ import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { compareText } from '../../../lib/text/order.ts'
 import { freshStore } from '../../support/stored/fresh-store.ts'
 import { recipientsKey } from '../../../lib/store/delivery-keys.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const ada = { now: new Date('2026-11-24T12:34:56Z'), by: 'ada' }
 const add = (objects: Objects, options: ChannelOptions) => addChannel(options, ada, objects)
@@ -244,20 +245,12 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
   }
   const said = (...args: Parameters<typeof checkChannel>) =>
     checkChannel(...args).map(({ title, problem, warning }) => problem ?? warning ?? title)
-  assert.deepEqual(said(a, around), [
-    'clusters prod',
-    'no path was ever seen in typo; is it spelt as the cluster has it?',
-    '1 recipient',
-    'next mail at 2026-10-26T07:00:00Z (07:00 in UTC), of week 2026-W43',
-  ])
+  matchesText(said(a, around))
   assert.match(said(a, { ...around, clusters: ['other'] }).join(), /not registered: prod/)
   assert.match(said(a, { ...around, namespaces: new Map() }).join(), /no history of prod/)
-  assert.match(said(a, { ...around, recipients: new Map() }).join(), /addresses of 1 of them are lost/)
+  matchesText(said(a, { ...around, recipients: new Map() }).join())
   assert.match(said(b, { ...around, clusters: [] }).join(), /no cluster is registered/)
-  assert.deepEqual(said(b, around).slice(2), [
-    'nobody gets it, add somebody with "ciphertrail channel add b --to ADDRESS"',
-    'next mail at 2026-10-26T06:00:00Z (07:00 in Europe/Berlin), of week 2026-W43, which has 169 hours',
-  ])
+  matchesText(said(b, around).slice(2))
 })
 
 test('checkChannel() warns of a webhook to which nothing is posted', async (t) => {
@@ -274,10 +267,7 @@ test('checkChannel() warns of a webhook to which nothing is posted', async (t) =
     ...NO_WEBHOOK,
     now: '2026-11-25T00:00:00Z',
   })
-  assert.match(
-    checks.at(-1)?.warning ?? '',
-    /^nothing is posted to it: .*169\.254\.169\.254 is refused, it is link-local/,
-  )
+  matchesText(checks.at(-1)?.warning)
 })
 
 test('checkChannel() finds no problem in a channel without recipients whose alerts are posted or published', async (t) => {
@@ -298,9 +288,9 @@ test('checkChannel() finds no problem in a channel without recipients whose aler
       now: '2026-11-25T00:00:00Z',
     }).flatMap(({ problem }) => problem ?? []),
   ])
-  assert.deepEqual(problems, [
+  matchesText(problems, [
     ['hook', []],
-    ['off', ['nobody gets it, add somebody with "ciphertrail channel add off --to ADDRESS"']],
+    ['off', TEXT],
     ['topic', []],
   ])
 })
@@ -333,16 +323,8 @@ test('checkChannel() warns of recipients who get no mail and says why, and fails
     return { problem, warning }
   }
   assert.deepEqual(said(suppressed.slice(3)), { problem: null, warning: null })
-  assert.deepEqual(said(suppressed.slice(0, 2)), {
-    problem: null,
-    warning:
-      '2 of them get none: 1 left it, mail to 1 came back; "ciphertrail channel list" says who, and "ciphertrail channel resume pay --to ADDRESS" takes it back, once they agree or their address works',
-  })
-  assert.deepEqual(said(suppressed), {
-    problem:
-      'nobody is left who gets its mail: 1 left it, mail to 1 came back, 1 called it unwanted; let somebody have it again with "ciphertrail channel resume pay --to ADDRESS", or give others with "ciphertrail channel add pay --to ADDRESS"',
-    warning: null,
-  })
+  matchesText(said(suppressed.slice(0, 2)), { problem: null, warning: TEXT })
+  matchesText(said(suppressed), { problem: TEXT, warning: null })
 })
 
 test('checkChannel() says where the report cannot leave with the mail, or is of another week', async (t) => {
@@ -362,20 +344,13 @@ test('checkChannel() says where the report cannot leave with the mail, or is of 
     const lastReport = timeZone === null ? null : { label: 'Week 2026-W46', timeZone }
     return checkChannel({ ...grc, ...changes }, { ...around, lastReport }).at(-1)
   }
-  assert.deepEqual(said({}, 'Europe/Berlin'), {
-    title: 'the report leaves with it, by a link without login and attached',
-    problem: null,
-    warning: null,
-  })
-  assert.equal(said({ downloadsSince: null }, 'Europe/Berlin')?.title, 'the report leaves with it, attached')
-  assert.match(said({}, null)?.warning ?? '', /no report of a week is kept in this store yet/)
+  matchesText(said({}, 'Europe/Berlin'), { title: TEXT, problem: null, warning: null })
+  matchesText(said({ downloadsSince: null }, 'Europe/Berlin')?.title)
+  matchesText(said({}, null)?.warning)
   // 07:00 in Berlin is 06:00 UTC.
   assert.equal(said({ sendAt: '07:00' }, 'UTC')?.warning?.includes('goes before the report'), false)
-  assert.match(
-    said({ sendAt: '06:59' }, 'UTC')?.warning ?? '',
-    /mail of week 2026-W47 goes before the report of that week is made, at 2026-11-23T06:00:00Z or later/,
-  )
-  assert.match(said({}, 'UTC')?.warning ?? '', /of weeks in UTC, mails of this channel of weeks in Europe\/Berlin/)
+  matchesText(said({ sendAt: '06:59' }, 'UTC')?.warning)
+  matchesText(said({}, 'UTC')?.warning)
   const none = checkChannel({ ...grc, downloadsSince: null, attachesPdf: false }, { ...around, lastReport: null })
   assert.equal(none.length, 4)
 })

@@ -14,6 +14,7 @@ import { CHANNEL, HOSTILE, MAIL_STORIES, mailOf } from '../../support/deliver/ma
 import { storyOfAWeek } from '../../support/stored/report-input.ts'
 import type { MailInput } from '../../../lib/deliver/mail/mail-input.ts'
 import type { MailView } from '../../../lib/deliver/mail/view-parts.ts'
+import { matchesText, textWith } from '../../support/texts/matches-text.ts'
 
 const UNSUBSCRIBE =
   'https://ciphertrail.example.com/unsubscribe/everything/r0123456789abcdef0123456789abcdef/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
@@ -170,11 +171,7 @@ test('a subject has one number and its change, and what was not seen before them
 
 test('what expires soon or is late is told between what to do and paths, a line each, and in no mail without it', () => {
   const viewOf = (name: string) => mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view
-  assert.deepEqual(viewOf('all-well-but-an-anchor-ends').soon?.items, [
-    'Nothing was sealed since Sun 22 Nov 21:00: data stored since then can be changed unnoticed',
-    'The certificate of a proxy on cluster west expires Mon 23 Nov 2026 07:30 and was not renewed',
-    'The trust anchor <img src=x onerror=alert(1)> of cluster west expires Thu 10 Dec 2026 01:00',
-  ])
+  matchesText(viewOf('all-well-but-an-anchor-ends').soon?.items)
   assert.equal(viewOf('all-well').soon, null)
   const { actions, soon, findings } = viewOf('open-paths-and-an-anchor-ends')
   const { text } = mailContent((MAIL_STORIES['open-paths-and-an-anchor-ends'] ?? assert.fail())())
@@ -191,10 +188,7 @@ test('a subject that is too long leaves out whole parts from its end, and says s
     mailContent({ ...allWell, channel: { ...allWell.channel, team }, beside: { ...allWell.beside, words } }).view
       .subject
   const words = '1 certificate not renewed, 1 trust anchor about to end, 1 seal behind'
-  assert.equal(
-    subjectFor(null, words),
-    `${words}, 0 unencrypted paths, 100 % of the week monitored (everything, week 47)`,
-  )
+  matchesText(subjectFor(null, words), textWith({ words }))
   assert.equal(subjectFor('x'.repeat(61), words), `${words}, 0 unencrypted paths, … (${'x'.repeat(60)} …, week 47)`)
 })
 
@@ -209,9 +203,9 @@ test('a list that is cut says so and counts what is left out', () => {
   const { view } = mailContent((MAIL_STORIES['500-open-paths'] ?? assert.fail())())
   assert.equal(view.findings?.title, 'Unencrypted paths: 500 new')
   assert.equal(view.findings.items.length, 5)
-  assert.equal(view.findings.more, '495 more paths (495 open) in the report of the week.')
+  matchesText(view.findings.more)
   assert.equal(view.actions?.items.length, 3)
-  assert.equal(view.actions.more, '497 more actions in the report of the week.')
+  matchesText(view.actions.more)
 })
 
 test('no name does anything: no header, no tag, no turned text, in the subject or in either part', async () => {
@@ -254,8 +248,8 @@ test('a cluster without a workload of the channel is told as such, and never whe
 
 test('a channel that names a cluster that is not registered says so first', () => {
   const { view } = mailContent(mailOf(storyOfAWeek(), { clusters: ['west', 'north'] }, { unregistered: ['north'] }))
-  assert.match(view.subject, /^1 of 3 clusters not observed, /)
-  assert.match(view.warnings[0] ?? '', /^Not registered, so nothing is known of it: cluster north\.$/)
+  matchesText(view.subject)
+  matchesText(view.warnings[0])
 })
 
 test('every path that was not encrypted in the week is in exactly one list', () => {

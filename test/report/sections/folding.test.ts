@@ -15,6 +15,7 @@ import {
   storyOfAWeek,
   workload,
 } from '../../support/stored/report-input.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const END = hours().length - 1
 
@@ -50,9 +51,7 @@ test('one outage is one row of gaps, with how many workloads it hid and from whe
   ).flat()
   const [gaps, ...others] = tablesOf(report([cluster('west', windows, [path(1)], { coverage })]), 'gaps')
   assert.equal(others.length, 0)
-  assert.deepEqual(gaps?.rows.map(wordsOf), [
-    'shop/server-0 | shop/server-1 | shop/server-2 | shop/server-3 | and 2 more | Prometheus unavailable | 12 h | 12 | Wed 18 Nov 02:00 to 09:00 | 99.4 %',
-  ])
+  matchesText(gaps?.rows.map(wordsOf))
 })
 
 test('exempt paths with one client, port and reason share a row', () => {
@@ -62,12 +61,7 @@ test('exempt paths with one client, port and reason share a row', () => {
     stretches: [{ from: 0, to: END, state: 'exempt', reason: 'admin-port (mtls)', opens: 2, bytes: 1000 }],
   })
   const tables = tablesOf(report([cluster('west', hours(), [...exempt, path(50)])]), 'exempt')
-  assert.deepEqual(
-    tables.flatMap(({ rows }) => rows.map(wordsOf)),
-    [
-      'linkerd-viz/prometheus | 4191 | admin-port (mtls) | 5 | to-0/server-0 | to-1/server-1 | to-2/server-2 | and 2 more | 5.0 kB | 10 new connections',
-    ],
-  )
+  matchesText(tables.flatMap(({ rows }) => rows.map(wordsOf)))
 })
 
 test('paths that lack evidence for one reason share a row if not all of them fit', () => {
@@ -75,13 +69,8 @@ test('paths that lack evidence for one reason share a row if not all of them fit
     report([cluster('west', hours({ missing: [1, 2, 3, 4, 5] }), many(30))]),
     'lacking-evidence',
   )
-  assert.match(
-    lacking?.caption ?? '',
-    /^30 of 30 judged paths\. .*Paths with one reason share a row; paths\.csv has each\.$/u,
-  )
-  assert.deepEqual(lacking?.rows.map(wordsOf), [
-    'from-0/client | and 29 more paths | to-0/server-0:8080 | several | 97.0 % | Seen for 97.0 % of its time, 99 % wanted: 5 of 168 windows not collected',
-  ])
+  matchesText(lacking?.caption)
+  matchesText(lacking?.rows.map(wordsOf))
 })
 
 test('ports of a namespace that stand alike share a row if there are more than a table shows, and those that need attention never', () => {
@@ -90,11 +79,8 @@ test('ports of a namespace that stand alike share a row if there are more than a
   })
   const [ports] = tablesOf(report([cluster('west', hours(), [...many(100), used])]), 'enforcement')
   assert.equal(ports?.rows.length, 12)
-  assert.match(wordsOf(ports.rows[0] ?? assert.fail()), /server-500:8080 .* allowed, and used without mesh TLS$/u)
-  assert.match(
-    wordsOf(ports.rows[1] ?? assert.fail()),
-    /^to-0 \| 10 ports .* allowed, not seen used without mesh TLS$/u,
-  )
+  matchesText(wordsOf(ports.rows[0] ?? assert.fail()))
+  matchesText(wordsOf(ports.rows[1] ?? assert.fail()))
 })
 
 test('a healthy cluster with too many arrows shows the largest, and not that nothing was seen', () => {
@@ -102,10 +88,7 @@ test('a healthy cluster with too many arrows shows the largest, and not that not
     ({ id }) => id === 'data-flow',
   )
   const [drawing] = flow?.drawings ?? []
-  assert.match(
-    drawing?.caption ?? '',
-    /^132 paths of cluster west, none of them unencrypted or unknown, .* the 64 of 132 arrows/u,
-  )
+  matchesText(drawing?.caption)
   assert.ok(!flow?.paragraphs.some((words) => words.includes('No traffic')))
 })
 
@@ -142,16 +125,13 @@ test('page one counts what was seen apart from what was open before and not seen
   const [open, seen] = view.figures
   assert.equal(open?.value, '1')
   assert.equal(seen?.value, '0')
-  assert.equal(seen?.note, 'of 1 judged path; 1 more open before and not seen since')
-  assert.match(view.restore, /^Before all else, restore collection of dark: .* ciphertrail cluster check dark$/u)
+  matchesText(seen?.note)
+  matchesText(view.restore)
 })
 
 test('page one names the rules that failed controls come from', () => {
   const { failedRules } = viewOf(summarise(report([cluster('west', hours(), [path(1)])]))).pageOne
-  assert.equal(
-    failedRules,
-    'Failures come from 1 rule: “Policy refuses plaintext on ports” (1 of 1); see “Findings, rule by rule”.',
-  )
+  matchesText(failedRules)
 })
 
 test('a name that looks like a time and is none is said as it stands', () => {
@@ -175,9 +155,9 @@ test('a name that looks like a time and is none is said as it stands', () => {
 })
 
 test('a list that is cut counts what its rows stand for, not its rows', () => {
-  assert.deepEqual(firstRows([['a', 'b', 'c'], ['d'], ['e']], 2, 'paths.csv', 'path'), {
+  matchesText(firstRows([['a', 'b', 'c'], ['d'], ['e']], 2, 'paths.csv', 'path'), {
     shown: [['a', 'b', 'c'], ['d']],
-    note: ' 4 of 5 paths are shown, in 2 rows; all stand in paths.csv.',
+    note: TEXT,
   })
   assert.equal(firstRows([['a', 'b']], 1, 'paths.csv', 'path').note, '')
 })

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { FLOW_VERDICTS, type ReadFlow } from '../../../lib/assess/packets/flow-verdict.ts'
 import { type NamedFlow, flowRows, flowSentence } from '../../../lib/report/terminal/packet-flows.ts'
 import { captureNames, captureRows, flowsOf } from '../../support/truth/captures.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const unnamed = (flows: readonly ReadFlow[]): NamedFlow[] =>
   flows.map((flow) => ({ ...flow, clientWorkload: null, serverWorkload: null }))
@@ -76,12 +77,6 @@ test('flowRows() names ends by their workload, and writes IPv6 addresses as URLs
 
 test('flowSentence() counts what went between hosts by TCP, and nothing else', () => {
   const sentence = (name: string): string => flowSentence(flowsOf(captureRows(name)))
-  assert.equal(
-    sentence('raw-backend'),
-    '45 TCP connections between hosts: 27 clear, 6 unknown, 4 TLS, 8 without payload',
-  )
-  assert.equal(
-    sentence('public-udp-client'),
-    '6 TCP connections between hosts: 2 clear, 4 unknown, 0 TLS, 0 without payload',
-  )
+  matchesText(sentence('raw-backend'))
+  matchesText(sentence('public-udp-client'))
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { commandLines, fixSteps } from '../../../lib/report/words/fix-steps.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const PATCH = `kubectl patch deployment/web -n shop --type merge -p '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'`
 
@@ -18,11 +19,11 @@ test('fixSteps() sets each command apart from the words that lead to it', () => 
     'kubectl three',
     '# then wait',
   ]
-  assert.deepEqual(fixSteps(fix.join('\n')), [
-    { text: 'Add it to the mesh.', command: [] },
+  matchesText(fixSteps(fix.join('\n')), [
+    { text: TEXT, command: [] },
     { text: 'See who connects:', command: ['linkerd viz tap deployment/web -n shop'] },
     {
-      text: 'If the client is deployment/web in shop:',
+      text: TEXT,
       command: [
         'kubectl patch deployment/web -n shop --type merge \\',
         `  -p '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'`,

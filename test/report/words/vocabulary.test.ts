@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { byteWords, countWords, plural, reasonWords } from '../../../lib/report/words/vocabulary.ts'
 import { shareWords } from '../../../lib/text/share-words.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 test('shareWords() never says all of what is less than all, nor nothing of what is more than nothing', () => {
   const said = new Map([
@@ -23,14 +24,11 @@ test('shareWords() never says all of what is less than all, nor nothing of what 
 })
 
 test('reasonWords() keeps the raw reason, and shows one it does not know as it is', () => {
-  assert.equal(reasonWords('no_tls_from_remote'), 'the client sent no mesh TLS (no_tls_from_remote)')
-  assert.equal(
-    reasonWords('source-partly-unmeshed (3 of 6)'),
-    'while the port received unencrypted traffic from a client without a name, pods of the source had no proxy: 3 of 6 (source-partly-unmeshed)',
-  )
+  matchesText(reasonWords('no_tls_from_remote'))
+  matchesText(reasonWords('source-partly-unmeshed (3 of 6)'))
   for (const reason of ['tls=maybe', '__proto__', 'constructor', 'a (b) (c)', '('])
     assert.equal(reasonWords(reason), reason)
-  assert.equal(reasonWords(''), 'no reason was given')
+  matchesText(reasonWords(''))
 })
 
 test('counts and bytes carry their separators and units', () => {
