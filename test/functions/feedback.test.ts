@@ -9,6 +9,7 @@ import { batchOf, capturedLog, contextOf } from '../support/aws/lambda.ts'
 import { type S3Server, startS3Server } from '../support/servers/s3-server.ts'
 import { bounceEvent, complaintEvent, enveloped, rejectEvent } from '../support/deliver/ses-events.ts'
 import type { DeliveryId } from '../../lib/store/delivery-keys.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 const STORE = 's3://evidence/?derived=derived'
 
@@ -69,18 +70,7 @@ test('feedback takes what counts, leaves alone what is foreign, and lets come ag
   assert.deepEqual((await readSuppressions(objects)).map(({ reason }) => reason).toSorted(), ['bounced', 'complained'])
   assert.doesNotMatch(log.text(), /@example\.com/)
   const lines = log.lines()
-  assert.deepEqual(
-    lines.flatMap(({ message, nothing, status }) => (message === 'done' ? [nothing ?? status] : [])),
-    [
-      'bounced',
-      'complained',
-      'it was told before',
-      'no such mail was ever claimed',
-      'it says that notifications come here',
-      'failed',
-      'it is no notification of Amazon SES',
-    ],
-  )
+  matchesText(lines.flatMap(({ message, nothing, status }) => (message === 'done' ? [nothing ?? status] : [])))
   const metrics = lines.find((line) => '_aws' in line)
   const sum = (name: string) => [metrics?.[name]].flat().reduce((all: number, one) => all + Number(one), 0)
   assert.deepEqual(

@@ -9,6 +9,7 @@ import { openStore } from '../store/objects/open-s3.ts'
 import { batchOf, capturedLog, contextOf } from '../support/aws/lambda.ts'
 import { type MailServices, startMailServices } from '../support/servers/mail-services.ts'
 import { type S3Server, startS3Server } from '../support/servers/s3-server.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 const STORE = 's3://evidence?derived=derived'
 const AUTHOR = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }
@@ -140,10 +141,7 @@ test('deliver refuses in words what is not due, and begins with nobody for whom 
     { channel: 'late', week: '2026-W46' },
   ])
     assert.deepEqual(await handler(batchOf(message), contextOf()), { batchItemFailures: [] })
-  assert.deepEqual(
-    log.lines().flatMap(({ reason }) => (typeof reason === 'string' ? [/: .*$/.exec(reason)?.[0]] : [])),
-    [': there is no such channel', ': the one that is due is that of 2026-W47'],
-  )
+  matchesText(log.lines().flatMap(({ reason }) => (typeof reason === 'string' ? [/: .*$/.exec(reason)?.[0]] : [])))
   await handler(batchOf({ channel: 'late', week: '2026-W47' }), contextOf(40_000))
   assert.partialDeepStrictEqual(
     log.lines().findLast(({ message }) => message === 'done'),

@@ -8,6 +8,7 @@ import { type PagesWorld, startPagesWorld } from '../support/aws/pages-world.ts'
 import { setEnvironment } from '../support/process/environment.ts'
 import { CLIENT } from '../support/sign-in/oidc-server.ts'
 import { plainBrowser } from '../support/sign-in/plain-browser.ts'
+import { errorText } from '../support/texts/matches-text.ts'
 
 const ended: (() => Promise<void> | void)[] = []
 
@@ -130,16 +131,16 @@ test('a page goes compressed to whoever takes it so', async (t) => {
 
 test('a function with pages does not start without what they need', async (t) => {
   setEnvironment(t, environment)
-  for (const [variable, value, said] of [
-    ['CIPHERTRAIL_API_ISSUER', '', /^Cannot start: CIPHERTRAIL_API_ISSUER is not set/],
-    ['CIPHERTRAIL_API_ISSUER', 'http://login.example.com', /^Cannot use CIPHERTRAIL_API_ISSUER "http:/],
-    ['CIPHERTRAIL_SIGN_IN_CLIENT', '', /^Cannot start: CIPHERTRAIL_SIGN_IN_CLIENT is not set/],
-    ['CIPHERTRAIL_SIGN_IN_SCOPE', 'profile', /^Cannot use CIPHERTRAIL_SIGN_IN_SCOPE "profile": wanted scopes/],
-    ['CIPHERTRAIL_SIGN_IN_KEY', 'a b', /^Cannot use CIPHERTRAIL_SIGN_IN_KEY "a b": wanted a secret/],
-    ['CIPHERTRAIL_URL', 'https://example.com/pages', /^Cannot start: CIPHERTRAIL_URL has a path or no https/],
+  for (const [variable, value] of [
+    ['CIPHERTRAIL_API_ISSUER', ''],
+    ['CIPHERTRAIL_API_ISSUER', 'http://login.example.com'],
+    ['CIPHERTRAIL_SIGN_IN_CLIENT', ''],
+    ['CIPHERTRAIL_SIGN_IN_SCOPE', 'profile'],
+    ['CIPHERTRAIL_SIGN_IN_KEY', 'a b'],
+    ['CIPHERTRAIL_URL', 'https://example.com/pages'],
   ] as const) {
     process.env[variable] = value
-    await assert.rejects(container(), { message: said }, `${variable} ${value}`)
+    await assert.rejects(container(), errorText({}, `${variable} ${value}`))
     process.env[variable] = environment[variable] ?? ''
   }
 })

@@ -18,6 +18,7 @@ import type { S3Server } from '../support/servers/s3-server.ts'
 import { HEAD_PARAMETER, HEAD_PARAMETER_ARN, type SsmServer, startSsmServer } from '../support/servers/ssm-server.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
 import { documentsPrefix, reportsPrefix } from '../../lib/store/report-keys.ts'
+import { errorText } from '../support/texts/matches-text.ts'
 
 const NAME = 'example.com/log'
 const STORE = 's3://evidence/?derived=derived'
@@ -118,10 +119,7 @@ test('a key that cannot sign is one line, and the function fails', async (t) => 
     kms.misbehave(() => undefined)
   })
   const { handler } = await import('../../functions/seal.ts')
-  await assert.rejects(handler({ time: '2026-11-30T06:00:00Z' }, contextOf()), {
-    name: 'KmsError',
-    message: /Cannot sign with KMS key .*AccessDeniedException: not allowed/,
-  })
+  await assert.rejects(handler({ time: '2026-11-30T06:00:00Z' }, contextOf()), errorText({ name: 'KmsError' }))
   assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 1)
 })
 
@@ -141,10 +139,7 @@ test('seal refuses a bucket that was put back, by what the parameter remembers, 
   })
   restoreEvidence(before)
   const signed = kms.asked.length
-  await assert.rejects(handler(event, contextOf()), {
-    name: 'LogError',
-    message: /it was put back to an earlier state/,
-  })
+  await assert.rejects(handler(event, contextOf()), errorText({ name: 'LogError' }))
   assert.equal(kms.asked.length, signed)
   assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 1)
   restoreEvidence(whole)

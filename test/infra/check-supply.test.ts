@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { licenceProblems, secretsIn } from '../../infra/check-supply.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 test('licenceProblems() names packages under a licence that may not come along', () => {
   const problems = licenceProblems({
@@ -30,6 +31,6 @@ test('secretsIn() names what looks like a credential by its line, and no example
     `eyJ${'a'.repeat(30)}.eyJ${'b'.repeat(30)}.${'c'.repeat(30)}`,
   ]
   for (const text of found) assert.equal(secretsIn('file', `first\n${text}`).length, 1, text)
-  assert.deepEqual(secretsIn('file', `first\n${found[1]}`), ['file:2 has an access key of AWS'])
+  matchesText(secretsIn('file', `first\n${found[1]}`))
   assert.deepEqual(secretsIn('file', 'AKIAEXAMPLEEXAMPLE12 -----BEGIN PRIVATE KEY-----'), [])
 })

@@ -16,6 +16,7 @@ import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/
 import { covers } from '../support/aws/iam-policy.ts'
 import { downloadsPrefix, linksKey, recipientsKey } from '../../lib/store/delivery-keys.ts'
 import { packsPrefix } from '../../lib/store/report-keys.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 const template = await packagedTemplate()
 const all = resolved(template)
@@ -86,7 +87,7 @@ test('the store that functions get is the one that the template makes, locked as
     'governance',
     'compliance-that-nobody-can-end',
   ])
-  assert.match(template.Parameters['LockMode']?.Description ?? '', /^WARNING - .*nobody, not even the root user/)
+  matchesText(template.Parameters['LockMode']?.Description)
 })
 
 test('both buckets have versions and are encrypted, closed to the public and to requests without TLS, and outlive the stack', () => {

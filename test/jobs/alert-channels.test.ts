@@ -34,6 +34,7 @@ import { pod } from '../support/mesh/synthetic-pods.ts'
 import { clearHttp, mutual } from '../support/mesh/synthetic-prometheus.ts'
 import { inThread } from '../support/process/thread.ts'
 import type { AlertsTold } from './alert-child.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 const TOPIC = 'arn:aws:sns:eu-central-1:111122223333:alerts'
 const START = Date.parse('2026-11-24T00:00:00Z')
@@ -426,17 +427,11 @@ test('an alert needs no month: a path is back again, or nothing is observed sinc
   }
   for (const index of [0, 1, 2, 3]) await collect(index, {}, index === 1 || index === 2 ? encrypted : clear)
   const again = await look(7)
-  assert.deepEqual(
-    again.notice?.began.map(({ line }) => line.replace(/: .*/, '')),
-    ['again not encrypted since Tue 24 Nov 12:15'],
-  )
+  matchesText(again.notice?.began.map(({ line }) => line.replace(/: .*/, '')))
   assert.equal(again.months, 0)
   for (const index of [4, 5, 6, 7, 8]) await collect(index, { metrics: unread, complete: false })
   const lost = await look(12)
-  assert.deepEqual(
-    lost.notice?.began.map(({ line }) => line),
-    ['nothing was observed on cluster shop after Tue 24 Nov 12:20'],
-  )
+  matchesText(lost.notice?.began.map(({ line }) => line))
   assert.ok(lost.months > 0, 'since when is told by months alone')
 })
 
@@ -496,10 +491,7 @@ test('a cluster whose lists nobody may read is not observed, though its metrics 
     assert.equal(outcome?.problem, null)
     told.push(...[...(outcome.notice?.began ?? []), ...(outcome.notice?.ended ?? [])].map(({ line }) => line))
   }
-  assert.deepEqual(told, [
-    'nothing was observed on cluster shop so far',
-    'observed again, up to Tue 24 Nov 12:20 (reported: nothing was observed on cluster shop so far)',
-  ])
+  matchesText(told)
 })
 
 test('a namespace whose proxies nobody scrapes is told to a channel of it and to one of everything, while the rest of its cluster is seen', async () => {

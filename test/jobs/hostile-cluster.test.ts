@@ -14,6 +14,7 @@ import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 const signer = newSigner()
 
@@ -89,10 +90,7 @@ test('a cluster of which it cannot be told what is derived keeps no other from b
   }
   const { findings } = await checkStore({ vkey: signer.vkey }, { objects, assess })
   const [first, ...others] = findings.kept
-  assert.deepEqual(first, {
-    key: null,
-    problem: 'What is derived of cluster "east" was not checked: Invalid time value',
-  })
+  matchesText(first, { key: null, problem: TEXT })
   assert.ok(others.some(({ key }) => key?.startsWith('windows/west/')))
   assert.ok(!others.some(({ key }) => key?.includes('east')))
 })
@@ -108,7 +106,7 @@ test('a cluster with a capture that nobody can read is told as not collected, an
     [false, false],
   )
   assert.deepEqual(east.rows, [])
-  assert.match(east.errors[0]?.line ?? '', /^Cannot read what was collected of cluster "east": .*no capture of cluster/)
+  matchesText(east.errors[0]?.line)
   assert.deepEqual(
     west?.windows.map(({ collected }) => collected),
     [true, true],
@@ -138,8 +136,5 @@ test('a cluster of which nothing is derived yet counts as not collected, and kee
       ['west', 2, 0],
     ],
   )
-  assert.match(
-    clusters[1]?.errors[0]?.line ?? '',
-    /^Cannot use "state\/new\.json": it is missing although there is evidence/,
-  )
+  matchesText(clusters[1]?.errors[0]?.line)
 })

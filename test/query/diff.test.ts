@@ -8,6 +8,7 @@ import type { Cluster } from '../../lib/model/registry.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
 import { ASKED_AT, fillHistories, fillNorth } from '../support/stored/asked-store.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { matchesText } from '../support/texts/matches-text.ts'
 
 const objects = memoryObjects()
 let clusters: readonly Cluster[] = []
@@ -60,10 +61,7 @@ test('what was not collected between two periods is told, and keeps the answer f
   assert.equal(collected, 'partly')
   const [own] = told
   assert.deepEqual([own?.between.windows, own?.between.notCollected, own?.basis], [1, 1, 'whole'])
-  assert.deepEqual(
-    told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words),
-    ['Not collected: 1 of 1 windows of east between the two periods; what was in them is not known'],
-  )
+  matchesText(told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words))
 })
 
 test('what lies before the first window of a cluster, and after the last one of a replay, is told', async () => {
@@ -74,11 +72,5 @@ test('what lies before the first window of a cluster, and after the last one of 
     period: { from: '2026-11-24T12:05:00Z', to: '2026-11-24T13:00:00Z' },
   }
   const { clusters: told } = await readDiff(south, spans, { objects, now: new Date('2026-11-24T14:00:00Z') })
-  assert.deepEqual(
-    told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words),
-    [
-      'Not collected: east was not looked at before 2026-11-24T12:00:00Z, after the first period began',
-      'Not collected: east is a replay, of which nothing after 2026-11-24T12:20:00Z was recorded',
-    ],
-  )
+  matchesText(told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words))
 })

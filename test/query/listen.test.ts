@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { listen } from '../../lib/query/listen.ts'
+import { errorText, textWith } from '../support/texts/matches-text.ts'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
@@ -20,7 +21,7 @@ test('listen() says in one line that something else listens there', async () => 
   const port = Number(new URL(server.url).port)
   await assert.rejects(
     listen(() => new Response(), { ...LOOPBACK, port }),
-    { message: `Cannot listen on 127.0.0.1:${port}: something else listens there, choose another address` },
+    errorText({ message: textWith({ port }) }),
   )
   await server.close(0)
 })

@@ -15,6 +15,7 @@ import { memoryObjects } from '../../support/stored/memory-objects.ts'
 import { bounceEvent, complaintEvent } from '../../support/deliver/ses-events.ts'
 import { claimKey } from '../../../lib/store/delivery-keys.ts'
 import type { DeliveryId } from '../../../lib/store/delivery-keys.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const SENT = new Date('2026-11-23T07:00:00Z')
 const LATER = new Date('2026-11-23T08:00:00Z')
@@ -44,18 +45,15 @@ const silent = async (objects: Objects) =>
 test('a mail that came back for good is told as such, and its recipient gets none of any channel', async (t) => {
   const objects = await freshStore(t)
   const id = await sent(objects)
-  assert.deepEqual(await takeFeedback(bounce(id), LATER, { objects }), {
+  matchesText(await takeFeedback(bounce(id), LATER, { objects }), {
     id,
     status: 'bounced',
-    report: 'came back for good (Permanent, NoEmail, 5.1.1)',
+    report: TEXT,
     isSuppressed: true,
   })
   assert.deepEqual(await silent(objects), ['all bounced'])
   const told = await readDelivery(id, LATER, objects)
-  assert.deepEqual(
-    [told?.status, told?.detail, told?.at, told?.report],
-    ['bounced', NAME, '2026-11-23T08:00:00Z', 'came back for good (Permanent, NoEmail, 5.1.1)'],
-  )
+  matchesText([told?.status, told?.detail, told?.at, told?.report], ['bounced', NAME, '2026-11-23T08:00:00Z', TEXT])
   assert.equal(await claimDelivery(id, { now: LATER, mayRepeat: false }, objects), null, 'it is not sent again')
 })
 
@@ -65,10 +63,7 @@ test('the same notification twice changes nothing more, even where somebody let 
   await takeFeedback(bounce(id), LATER, { objects })
   const before = await objects.get(claimKey(id))
   await liftSuppression(id.recipient, null, objects)
-  assert.deepEqual(await takeFeedback(bounce(id), LATER, { objects }), {
-    nothing: 'it was told before',
-    isForeign: false,
-  })
+  matchesText(await takeFeedback(bounce(id), LATER, { objects }), { nothing: TEXT, isForeign: false })
   assert.deepEqual(await silent(objects), [])
   assert.deepEqual((await objects.get(claimKey(id)))?.body, before?.body)
 })
@@ -96,10 +91,7 @@ test('a complaint is a later word than a bounce, and the first reason to be sile
   const outcome = await takeFeedback(complaint(id), LATER, { objects })
   assert.ok('status' in outcome && outcome.status === 'complained' && !outcome.isSuppressed)
   assert.deepEqual(await silent(objects), ['all bounced'])
-  assert.deepEqual(await takeFeedback(bounce(id), LATER, { objects }), {
-    nothing: 'it was told before',
-    isForeign: false,
-  })
+  matchesText(await takeFeedback(bounce(id), LATER, { objects }), { nothing: TEXT, isForeign: false })
 })
 
 test('what is reported of a mail that a server refused changes nothing: it was not sent', async (t) => {
@@ -107,10 +99,7 @@ test('what is reported of a mail that a server refused changes nothing: it was n
   const id = await oneChannel(objects)
   const held = (await claimDelivery(id, { now: SENT, mayRepeat: false }, objects)) ?? assert.fail()
   await settleDelivery(held, { status: 'bounced', detail: '550 5.1.1' }, SENT, objects)
-  assert.deepEqual(await takeFeedback(complaint(id), LATER, { objects }), {
-    nothing: 'that mail was not sent',
-    isForeign: true,
-  })
+  matchesText(await takeFeedback(complaint(id), LATER, { objects }), { nothing: TEXT, isForeign: true })
   assert.equal((await readDelivery(id, LATER, objects))?.status, 'bounced')
 })
 
@@ -118,18 +107,9 @@ test('a notification with the tags of a mail and the name of another changes not
   const objects = await freshStore(t)
   const id = await sent(objects)
   const other = { ...id, recipient: `r${'f'.repeat(32)}` }
-  assert.deepEqual(await takeFeedback(bounce(id, 'another'), LATER, { objects }), {
-    nothing: 'the mail that was sent has another name',
-    isForeign: true,
-  })
-  assert.deepEqual(await takeFeedback(bounce(other), LATER, { objects }), {
-    nothing: 'no such mail was ever claimed',
-    isForeign: true,
-  })
-  assert.deepEqual(await takeFeedback({ ...bounce(id), mail: {} }, LATER, { objects }), {
-    nothing: 'it does not say which mail it is about',
-    isForeign: true,
-  })
+  matchesText(await takeFeedback(bounce(id, 'another'), LATER, { objects }), { nothing: TEXT, isForeign: true })
+  matchesText(await takeFeedback(bounce(other), LATER, { objects }), { nothing: TEXT, isForeign: true })
+  matchesText(await takeFeedback({ ...bounce(id), mail: {} }, LATER, { objects }), { nothing: TEXT, isForeign: true })
   assert.deepEqual(await silent(objects), [])
   assert.equal((await readDelivery(id, LATER, objects))?.status, 'sent')
 })
@@ -154,10 +134,7 @@ test('ciphertrail deliveries tells what came back, by a status of its own and in
   const id = await sent(objects)
   await takeFeedback(bounce(id), LATER, { objects })
   const deliveries = (...args: string[]) => run(['deliveries', ...args], { folder })
-  assert.match(
-    linesOf((await deliveries()).stdout)[1] ?? '',
-    /ada@example\.com +bounced +2026-11-23T08:00:00Z +1 +came back for good \(Permanent, NoEmail, 5\.1\.1\); 0107019ab-1-000000$/,
-  )
+  matchesText(linesOf((await deliveries()).stdout)[1])
   assert.equal((await deliveries('--status', 'sent')).stdout, '')
   const alert = { ...id, kind: 'alert', period: '20261123T070000Z-1' } as const
   const held = (await claimDelivery(alert, { now: SENT, mayRepeat: false }, objects)) ?? assert.fail()
@@ -168,9 +145,9 @@ test('ciphertrail deliveries tells what came back, by a status of its own and in
     /^ALERT +CHANNEL.*\n20261123T070000Z-1 +pay +ada@\S+ +complained /,
   )
   const refused = await deliveries('--kind', 'year')
-  assert.deepEqual([refused.code, refused.stderr], [2, 'Cannot list kind "year": wanted week, alert or report\n'])
+  matchesText([refused.code, refused.stderr], [2, TEXT])
   const [row] = parseNdjson((await deliveries('--status', 'bounced', '--json')).stdout)
-  assert.deepEqual([row?.['detail'], row?.['report']], [NAME, 'came back for good (Permanent, NoEmail, 5.1.1)'])
+  matchesText([row?.['detail'], row?.['report']], [NAME, TEXT])
 })
 
 test('300 stories of a sender, notifications that come twice and deaths in between: what came back is never last called sent, and silences once it is told', async () => {

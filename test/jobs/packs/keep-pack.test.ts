@@ -21,6 +21,7 @@ import { newSigner } from '../../support/stored/memory-log.ts'
 import { type Gate, memoryObjects } from '../../support/stored/memory-objects.ts'
 import { fillReported, packOf, VERSION } from '../../support/stored/packed-report.ts'
 import { minutesIn } from '../../support/stored/sealed-store.ts'
+import { matchesText, textWith } from '../../support/texts/matches-text.ts'
 
 const LATER = minutesIn(500)
 const now = () => LATER
@@ -128,21 +129,12 @@ test('what no second try changes is recorded with what to do, and may be asked f
   const objects = memoryObjects(new Map(filled))
   const none = 'reports/20261124T122000Z-0123456789abcdef.json'
   const small = await keepPack(report, { ...instructions, mostBytes: 1000 }, { objects })
-  assert.match(
-    'problem' in small ? small.problem : '',
-    /^Cannot pack "reports\/.*" here: what is sealed of it has .* kB, and 1\.0 kB can be packed here, run "ciphertrail pack --report \d{8}T\d{6}Z-[0-9a-f]{16} --out pack\.zip" on a machine, with --store naming this store$/,
-  )
-  assert.deepEqual(await keepPack(none, instructions, { objects }), {
-    outcome: 'failed',
-    problem: `Cannot pack "${none}": there is no such report`,
-  })
+  matchesText('problem' in small ? small.problem : '')
+  matchesText(await keepPack(none, instructions, { objects }), { outcome: 'failed', problem: textWith({ none }) })
   const missing = new Map(filled)
   missing.delete(EVIDENCE)
   const lacking = await keepPack(report, instructions, { objects: memoryObjects(missing) })
-  assert.match(
-    'problem' in lacking ? lacking.problem : '',
-    /^Cannot pack "evidence\/.*": it is sealed, and is not in the store/,
-  )
+  matchesText('problem' in lacking ? lacking.problem : '')
   assert.equal(missing.has(ZIP), false)
 
   const state = await readPackState(report, objects)

@@ -14,6 +14,7 @@ import { newSigner } from '../../support/stored/memory-log.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 import { fillReported, packOf, PERIOD, VERSION } from '../../support/stored/packed-report.ts'
 import { minutesIn } from '../../support/stored/sealed-store.ts'
+import { matchesText, textWith } from '../../support/texts/matches-text.ts'
 
 const filled = new Map<string, Uint8Array>()
 const report = await fillReported(memoryObjects(filled), newSigner())
@@ -39,10 +40,7 @@ test('who asks for a pack gets it made once, is told how it stands, and download
   const pack = async () => ((await (await ask(`/v1/reports/${id}`)).json()) as { pack: PackItem }).pack
   assert.equal((await pack()).status, 'none')
   const before = await problem(await ask(PATH))
-  assert.deepEqual(
-    [before.type, before.detail],
-    ['not-found', `Cannot give the pack of this report: there is none now, POST to ${PATH} makes it`],
-  )
+  matchesText([before.type, before.detail], ['not-found', textWith({ PATH })])
   const asked = await ask(PATH, { method: 'POST' })
   assert.deepEqual(
     [asked.status, asked.headers.get('location'), asked.headers.get('retry-after')],
@@ -63,10 +61,7 @@ test('who asks for a pack gets it made once, is told how it stands, and download
   assert.deepEqual(queued, [report])
   const waiting = await problem(await ask(PATH))
   assert.deepEqual([waiting.type, waiting.status], ['not-ready', 409])
-  assert.match(
-    waiting.detail,
-    /^Cannot give the pack yet: it was asked for at 2026-\S+Z and is being made, look again in 30 seconds/,
-  )
+  matchesText(waiting.detail)
   assert.equal((await pack()).status, 'asked')
   // Whoever was to make it died.
   now = new Date(LATER.getTime() + 2 * 60 * 60_000)
@@ -133,7 +128,7 @@ test('only who may see every cluster has packs, since they name all of them: oth
     return [...told, item.pack, list.items.map(({ pack }) => pack)]
   }
   const before = await answers()
-  assert.match(String(before[0]), /^403 .*not-allowed.*wanted a token that opens every cluster/)
+  matchesText(String(before[0]))
   assert.deepEqual(before.slice(3), [null, [null]])
   await keep(objects)
   assert.deepEqual(await answers(), before)
@@ -171,7 +166,7 @@ test('what makes no sense is refused in words, and queues nothing', async (t) =>
   await write()
   const unsealed = await refused(`/v1/reports/${key.replace(/^reports\/(.*)\.json$/, '$1')}/pack`)
   assert.deepEqual([unsealed.type, unsealed.status], ['not-ready', 409])
-  assert.match(unsealed.detail, /its report is not sealed, ask again after the next run of "seal"/)
+  matchesText(unsealed.detail)
 
   await recordFailed(report, 'Cannot pack it here: it is too large', LATER, objects)
   assert.equal((await refused(PATH, {}, 'GET')).detail, 'Cannot pack it here: it is too large')

@@ -9,6 +9,7 @@ import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { run } from '../../support/process/command-line.ts'
 import { startApi } from '../../support/servers/local-api.ts'
 import { ASKED_AT, HOSTILE, fillHistories, fillNorth } from '../../support/stored/asked-store.ts'
+import { matchesText } from '../../support/texts/matches-text.ts'
 
 const WORDS = `SYNTHETIC HISTORY: none of it happened ${HOSTILE}`
 const minutes = (from: number, to: number): string =>
@@ -52,7 +53,7 @@ test('the paths of a replay as CSV begin with a row that says so', async (t) => 
   const { ask } = await startApi(t, { objects })
   const csv = async (cluster: string): Promise<string> =>
     (await ask(`/v1/paths?cluster=${cluster}`, { headers: { accept: 'text/csv' } })).text()
-  assert.match((await csv('north')).split('\r\n')[1] ?? '', /^north,.*,replay,.*SYNTHETIC HISTORY: none of it happened/)
+  matchesText((await csv('north')).split('\r\n')[1])
   assert.doesNotMatch(await csv('west'), /,replay,/)
 })
 
