@@ -19,6 +19,7 @@ import type { S3Server } from '../support/servers/s3-server.ts'
 import { toldCluster, toldTime, toldWindow } from '../support/stored/told-cluster.ts'
 import { collectAsAgent } from '../../lib/jobs/collect-as-agent.ts'
 import { newRegistration } from '../../lib/store/registry/registration.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 const EVIDENCE = 'acme-evidence'
 const DERIVED = 'acme-derived'
@@ -61,7 +62,7 @@ describe('ciphertrail agent', () => {
       )
     }
     const last = nowOf(mesh.optionsAt(windows.at(-1) ?? mesh.windows[0] ?? { start: '', end: '' }))
-    assert.match((await agent(last)).stdout, /^prod: nothing is due before /)
+    matchesText((await agent(last)).stdout)
     assert.deepEqual(policy.unused(), [])
     const keys = [...(server.buckets.get(EVIDENCE)?.keys() ?? [])]
     assert.ok(keys.length >= 3)
@@ -76,13 +77,13 @@ describe('ciphertrail agent', () => {
     const elsewhere = { folder: freshFolder(context), now: mesh.now, env: { ...server.env, CIPHERTRAIL_STORE: STORE } }
     const command = (...args: string[]) => run(args, elsewhere)
     const added = await command('cluster', 'add', 'prod', '--agent', '--window', '5m')
-    assert.match(added.stdout, /^Cluster "prod" added\. Next: install its agent, see infra\/agent\n$/)
+    matchesText(added.stdout)
     assert.match((await command('cluster', 'list')).stdout, / agent +port-forward +off\n$/)
-    assert.deepEqual(await command('collect'), { code: 0, signal: null, stdout: 'prod: nothing is due\n', stderr: '' })
+    matchesText(await command('collect'), { code: 0, signal: null, stdout: TEXT, stderr: '' })
     const refused = await command('collect', '--at', windows[0]?.end ?? '')
-    assert.match(refused.stderr, /^Not collected: cluster "prod" is collected by its agent, and by nobody else\n$/)
+    matchesText(refused.stderr)
     assert.equal(refused.code, 1)
-    assert.match((await command('cluster', 'check', 'prod')).stderr, /^Cannot check cluster "prod" from here: /)
+    matchesText((await command('cluster', 'check', 'prod')).stderr)
 
     const period = ['--from', windows[0]?.start ?? '', '--to', windows.at(-1)?.end ?? '', '--json']
     const byAgent = await command('paths', ...period)
@@ -157,18 +158,15 @@ describe('ciphertrail agent', () => {
 
   test('a command line that names no cluster, or no way, is refused in one line', async (context) => {
     const folder = freshFolder(context)
-    for (const [args, line] of [
-      [['agent'], /^Cannot understand the command line: required option '--cluster <id>' not specified/],
-      [['agent', '--cluster', 'A b'], /^Cannot collect as agent of cluster "A b": an id has 1 to 63 of /],
-      [
-        ['agent', '--cluster', 'a', '--no-prometheus', '--proxies', 'off'],
-        /^Cannot use --no-prometheus together with /,
-      ],
-      [['agent', '--cluster', 'a', '--proxies', 'some'], /^Cannot use --proxies "some": wanted auto, all or off/],
+    for (const args of [
+      ['agent'],
+      ['agent', '--cluster', 'A b'],
+      ['agent', '--cluster', 'a', '--no-prometheus', '--proxies', 'off'],
+      ['agent', '--cluster', 'a', '--proxies', 'some'],
     ] as const) {
       const { code, stderr } = await run(args, { folder })
       assert.equal(code, 2)
-      assert.match(stderr, line)
+      matchesText(stderr, TEXT, args)
     }
   })
 })

@@ -15,6 +15,7 @@ import type { Ran } from '../support/process/command-line.ts'
 import { addArguments, startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
 import { shownBelow } from '../support/doc-examples.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 /** One mesh, of which the first four windows were tried and the third was not collected: for the tests that only read. */
 let mesh: DemoMesh
@@ -172,7 +173,7 @@ test('--at T is the window with start < T <= end, and the default is the latest 
   )
   const never = await mesh.run('edges', 'all', '--at', '2026-11-20T00:00:00Z', '-o', 'linkerd', '--json')
   assert.deepEqual({ code: never.code, stdout: never.stdout }, { code: 1, stdout: '' })
-  assert.match(never.stderr, /^Not collected: cluster "shop" has no attempt for the window [^\n]*\n$/)
+  matchesText(never.stderr)
 })
 
 test('edges --against tells where linkerd viz edges says otherwise, and docs/checking-by-hand.md shows it', async () => {
@@ -207,18 +208,18 @@ test('edges --against tells where linkerd viz edges says otherwise, and docs/che
 })
 
 test('edges --against says what it cannot read or compare, and prints nothing then', async () => {
-  const lines: readonly (readonly [args: string[], code: number, line: RegExp])[] = [
-    [['deployment', '--against', 'nowhere.json'], 1, /^Cannot read edges from "nowhere\.json": it does not exist\n$/],
-    [['deployment', '--against', '.'], 1, /^Cannot read edges from "\.": it is a folder\n$/],
-    [['deployment', '--against', 'kubeconfig'], 1, /^Cannot read edges from "kubeconfig": it holds no edges, wanted/],
-    [['deployment', '--against', '-'], 1, /^Cannot read edges from standard input: it is no JSON\n$/],
-    [['all', '--against', 'kubeconfig'], 2, /^Cannot compare edges of all kinds: wanted one kind of workload/],
-    [['pod', '--against', 'kubeconfig'], 2, /^Cannot compare edges of pod kinds/],
+  const lines: readonly (readonly [args: string[], code: number])[] = [
+    [['deployment', '--against', 'nowhere.json'], 1],
+    [['deployment', '--against', '.'], 1],
+    [['deployment', '--against', 'kubeconfig'], 1],
+    [['deployment', '--against', '-'], 1],
+    [['all', '--against', 'kubeconfig'], 2],
+    [['pod', '--against', 'kubeconfig'], 2],
   ]
-  for (const [args, code, line] of lines) {
+  for (const [args, code] of lines) {
     const ran = await mesh.run('edges', ...args)
     assert.deepEqual([ran.code, ran.stdout], [code, ''], args.join(' '))
-    assert.match(ran.stderr, line)
+    matchesText(ran.stderr, TEXT, args)
   }
   const missing = await mesh.run('edges', 'deployment', '--at', windows[2].end, '--against', 'kubeconfig')
   assert.equal(missing.code, 1)
@@ -443,8 +444,8 @@ test('paths has one row for each path, in the order of the actions that end what
   assert.equal(new Set(all).size, all.length)
   const known = new Set((await paths(...PERIOD())).map(({ pathId }) => pathId))
   assert.equal(all.length, known.size, 'each path is in one table')
-  assert.match(ofMesh.heading, /^\d+ paths of Linkerd’s own, not judged:$/)
-  assert.match(platform.heading, /^\d+ paths of the platform, not judged:$/)
+  matchesText(ofMesh.heading)
+  matchesText(platform.heading)
   for (const [, , destination = ''] of ofMesh.rows) assert.match(destination, /^\w+\/linkerd(-viz)?\//)
   for (const [, , destination = ''] of judged.rows) assert.doesNotMatch(destination, /\/linkerd(-viz)?\//)
 
@@ -468,12 +469,7 @@ test('paths has one row for each path, in the order of the actions that end what
 
   const of = (destination: string, source: string) =>
     judged.rows.find((row) => row[1] === source && row[2] === destination)?.slice(3)
-  assert.deepEqual(of('statefulset/warehouse/inventory:8080', 'deployment/warehouse/orders'), [
-    'since before Tue 24 Nov 13:00',
-    '-',
-    '▲▲✕▲',
-    '1',
-  ])
+  matchesText(of('statefulset/warehouse/inventory:8080', 'deployment/warehouse/orders'), [TEXT, '-', '▲▲✕▲', '1'])
   // What was seen is a share of its time; where it failed, that has none.
   const [, share] = of('deployment/emojivoto/emoji:8080', 'deployment/emojivoto/web') ?? []
   assert.match(share ?? '', /^\d\d\.\d %$/)
@@ -503,12 +499,13 @@ test('-n and --state choose rows of paths, and say of how many in each class', a
   for (const [, source, destination] of billing.rows) assert.match(`${source} ${destination}`, /\/billing\//)
   const [open, ofMesh] = await pathTables(...PERIOD(), '--state', 'not-encrypted')
   for (const row of [...(open?.rows ?? []), ...(ofMesh?.rows ?? [])]) assert.match(row[3] ?? '', /^(since|until) /)
-  assert.match(ofMesh?.heading ?? '', /^2 of \d+ paths of Linkerd’s own, not judged:$/)
+  matchesText(ofMesh?.heading)
   const [told] = await pathTables(...PERIOD(), '--state', 'mtls')
   assert.ok(told !== undefined && told.rows.every((row) => row[0] === '● mtls'))
   const none = await mesh.run('paths', ...PERIOD(), '-n', 'billing', '--state', 'app-tls')
   assert.deepEqual([none.code, none.stdout], [1, ''])
-  assert.match(none.stderr, /^Not collected: 1 of 4 windows/, 'silence about a window is no good news')
+  // Silence about a window is no good news.
+  matchesText(none.stderr)
   const whole = await mesh.run('paths', '--to', windows[1].end, '-n', 'billing', '--state', 'app-tls')
   assert.deepEqual([whole.code, whole.stdout], [0, ''])
   assert.match(whole.stderr, /^No paths found/)
@@ -535,10 +532,7 @@ test('workloads tells who is meshed, who is not and why, and what nobody sees', 
   const [first] = windows
   const early = await mesh.run('workloads', '--at', first.end)
   assert.equal(early.code, 0)
-  assert.match(
-    early.stderr,
-    /^Unknown in the first window of cluster "shop": there is no Kubernetes list from before it/,
-  )
+  matchesText(early.stderr)
   assert.ok(
     cellsOf(early.stdout)
       .slice(1)
@@ -574,7 +568,7 @@ test('a report is judged on the scope and the waivers in force, and a file that 
     [['inventory', 'in-use', true]],
   )
   const page = readFileSync(join(mesh.folder, 'judged/report.html'), 'utf8')
-  assert.match(page, /inventory, until Sun 31 Jan 2027 00:00, owner warehouse: accepts/)
+  matchesText(page)
 
   const wrong = file('wrong.yaml', 'inventory:\n  owner: warehouse\n')
   const ran = await mesh.run('waiver', 'set', wrong)
@@ -587,10 +581,7 @@ test('a report is written where it is asked for, by default to ./ciphertrail-rep
   const byDefault = await good('report', ...PERIOD())
   const folder = join(mesh.folder, 'ciphertrail-report')
   const [verdict = '', ...names] = linesOf(byDefault)
-  assert.match(
-    verdict,
-    /^\d+ application paths are unencrypted at the end of the period \([^)]*; 1 accepted by a waiver\)\. .* Monitored 15 min of 20 min/,
-  )
+  matchesText(verdict)
   assert.deepEqual(names.slice(0, 3), [
     'ciphertrail-report/report.html',
     'ciphertrail-report/report.pdf',
@@ -648,7 +639,7 @@ test('rebuild gives the same bytes as deriving window by window did', async () =
   const store = join(mesh.folder, 'ciphertrail-data')
   const derived = derivedIn(store)
   assert.equal(Object.keys(derived).length, 5)
-  assert.equal(await good('rebuild'), 'shop: 4 windows derived again\n')
+  matchesText(await good('rebuild'))
   assert.deepEqual(derivedIn(store), derived)
 })
 
@@ -684,10 +675,7 @@ test('collect without times begins at the oldest sample, and later fills what is
   ])
   const nothing = await own.run('collect', '--now', toTime(toSeconds(fourth.end) + 60))
   assert.deepEqual({ code: nothing.code, stderr: nothing.stderr }, { code: 0, stderr: '' })
-  assert.match(
-    nothing.stdout,
-    /^shop: nothing is due; the next window ends Tue 24 Nov 2026 13:25 \(UTC\) and can be collected a minute later, until then: ciphertrail look shop\n$/,
-  )
+  matchesText(nothing.stdout)
 
   // A period asks for what is missing in it, a time for one window again.
   const again = await own.run('collect', ...own.optionsAt(second), '--json')
@@ -757,10 +745,7 @@ test('cluster add changes what is given and keeps the rest; another window size 
   const folder = mesh.folder
   const store = ['--store', join(folder, 'registry-only')]
   const add = async (...args: string[]) => run(['cluster', 'add', 'prod', ...args, ...store], { folder })
-  assert.match(
-    (await add('--prometheus-url', 'http://127.0.0.1:9090')).stdout,
-    /^Cluster "prod" added\. Next: ciphertrail cluster check prod, then ciphertrail look prod\n$/,
-  )
+  matchesText((await add('--prometheus-url', 'http://127.0.0.1:9090')).stdout)
   assert.match((await add('--context', 'p', '--window', '15m', '--kubeconfig', 'config')).stdout, /updated/)
   assert.match((await add('--context', 'p')).stdout, /unchanged/)
   const [cluster] = parseNdjson((await run(['cluster', 'list', '--json', ...store], { folder })).stdout)

@@ -8,6 +8,7 @@ import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { linesOf, parseNdjson, run } from '../support/process/command-line.ts'
 import { keepPdf } from '../support/deliver/kept-report.ts'
 import { freshFolder } from '../support/recorder.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 test('ciphertrail channel adds, lists, checks and removes a channel', async (t) => {
   const folder = freshFolder(t)
@@ -30,7 +31,7 @@ test('ciphertrail channel adds, lists, checks and removes a channel', async (t) 
     '--at',
     '08:30',
   )
-  assert.deepEqual([added.code, added.stdout], [0, 'Channel "pay" added. Next: ciphertrail channel check pay\n'])
+  matchesText([added.code, added.stdout], [0, TEXT])
   const again = await channel('add', 'pay', '--team', 'Payments', '--json')
   assert.deepEqual(JSON.parse(again.stdout), { channel: 'pay', outcome: 'updated' })
 
@@ -39,37 +40,28 @@ test('ciphertrail channel adds, lists, checks and removes a channel', async (t) 
     assert.ok(JSON.stringify(listed?.['recipients']).includes(`"address":"${address}"`))
   const [heading, row] = linesOf((await channel('list')).stdout)
   assert.match(heading ?? '', /^ID +CLUSTERS +NAMESPACES +MONDAY +FORMAT +TEAM +TO$/)
-  assert.match(
-    row ?? '',
-    /^pay +all +pay-\* +08:30 Europe\/Berlin +html +Payments +\S+@example\.com, \S+@example\.com$/,
-  )
+  matchesText(row)
 
   const unregistered = await channel('check', 'pay', '--now', '2026-11-24T00:00:00Z')
   assert.equal(unregistered.code, 1)
-  assert.match(unregistered.stdout, /^pay\n× every registered cluster \(0 now\)\n {4}no cluster is registered/)
-  assert.match(
-    unregistered.stdout,
-    /√ next mail at 2026-11-30T07:30:00Z \(08:30 in Europe\/Berlin\), of week 2026-W48\n$/,
-  )
+  matchesText(unregistered.stdout)
+  matchesText(unregistered.stdout)
   await run(['cluster', 'add', 'prod', '--context', 'prod'], { folder })
   const checked = await channel('check', '--now', '2026-11-24T00:00:00Z', '--json')
   assert.equal(checked.code, 0, checked.stdout)
   assert.equal(parseNdjson(checked.stdout).length, 4)
 
-  for (const [args, wanted] of [
-    [['add', 'pay', '--to', 'nobody'], /^Cannot add channel "pay": recipient 1 of 1 is no address/],
-    [['add', 'pay', '--all-clusters', '--cluster', 'prod'], /^Cannot use --all-clusters together with --cluster/],
-    [['add', 'pay', '--attach-pdf', 'yes'], /^Cannot use --attach-pdf "yes": wanted on or off/],
-    [
-      ['add', 'pay', '--download-links', 'on'],
-      /^Cannot add channel "pay": a report tells of every cluster and namespace/,
-    ],
-    [['check', 'other'], /^Cannot find channel "other": there are pay/],
-    [['remove', 'other'], /^Cannot remove channel "other"/],
+  for (const args of [
+    ['add', 'pay', '--to', 'nobody'],
+    ['add', 'pay', '--all-clusters', '--cluster', 'prod'],
+    ['add', 'pay', '--attach-pdf', 'yes'],
+    ['add', 'pay', '--download-links', 'on'],
+    ['check', 'other'],
+    ['remove', 'other'],
   ] as const) {
     const refused = await channel(...args)
     assert.equal(refused.code, 2)
-    assert.match(refused.stderr, wanted)
+    matchesText(refused.stderr, TEXT, args)
   }
   assert.equal((await channel('remove', 'pay')).code, 0)
   assert.equal((await channel('check')).code, 2)
@@ -84,10 +76,7 @@ test('ciphertrail channel add gives the report away with the mails of a channel 
   assert.equal(await formatOf(), 'html+link+pdf')
   const refused = await channel('add', 'all', '--cluster', 'prod')
   assert.equal(refused.code, 2)
-  assert.match(
-    refused.stderr,
-    /^Cannot add channel "all": a report tells of every cluster and namespace, so only .*\n$/,
-  )
+  matchesText(refused.stderr)
   assert.equal((await channel('add', 'all', '--download-links', 'off')).code, 0)
   assert.equal(await formatOf(), 'html+pdf')
 })
@@ -98,8 +87,8 @@ test('ciphertrail channel links and revoke show and end what stands in mails, an
   await channel('add', 'grc', '--to', 'ada@example.com', '--download-links', 'on')
   const none = await channel('links', 'grc')
   assert.deepEqual([none.code, none.stdout], [0, ''])
-  assert.match(none.stderr, /There is no link of channel "grc"/)
-  assert.match((await channel('check', 'grc')).stdout, /‼ the report leaves with it, by a link without login\n/)
+  matchesText(none.stderr)
+  matchesText((await channel('check', 'grc')).stdout)
 
   const objects = directoryObjects(join(folder, 'ciphertrail-data'))
   const report = await keepPdf(objects)
@@ -123,20 +112,20 @@ test('ciphertrail channel links and revoke show and end what stands in mails, an
   for (const token of tokens) assert.ok(!listed.stdout.includes(token))
 
   const one = await channel('revoke', 'grc', '--link', String(third?.['link']))
-  assert.deepEqual([one.code, one.stdout], [0, '1 link of channel "grc" revoked\n'])
+  matchesText([one.code, one.stdout], [0, TEXT])
   assert.match(linesOf((await channel('links', 'grc')).stdout).at(-1) ?? '', / no: revoked +0 +0 +-$/)
   const all = await channel('revoke', 'grc', '--all', '--json')
   assert.deepEqual(JSON.parse(all.stdout), { channel: 'grc', revoked: 2, before: 1 })
-  for (const [args, wanted] of [
-    [['revoke', 'grc'], /^Cannot tell which links to revoke: /],
-    [['revoke', 'grc', '--all', '--link', 'x'], /^Cannot tell which links to revoke: /],
-    [['revoke', 'grc', '--link', 'x'], /^Cannot revoke link "x": channel "grc" has none of that name/],
-    [['links', 'other'], /^Cannot find channel "other"/],
-    [['revoke', 'other', '--all'], /^Cannot find channel "other"/],
+  for (const args of [
+    ['revoke', 'grc'],
+    ['revoke', 'grc', '--all', '--link', 'x'],
+    ['revoke', 'grc', '--link', 'x'],
+    ['links', 'other'],
+    ['revoke', 'other', '--all'],
   ] as const) {
     const refused = await channel(...args)
     assert.equal(refused.code, 2)
-    assert.match(refused.stderr, wanted)
+    matchesText(refused.stderr, TEXT, args)
   }
   // Those of a channel that is gone are still listed: who could read what then.
   await channel('add', 'other', '--to', 'ada@example.com')
@@ -167,7 +156,7 @@ test('ciphertrail channel suppress keeps a recipient from all mail, which list, 
   await channel('add', 'all', '--to', 'Bob@example.com')
   const suppress = (...args: string[]) => channel('suppress', 'pay', '--to', 'BOB@example.com', ...args)
   const done = await suppress('--reason', 'bounced')
-  assert.deepEqual([done.code, done.stdout], [0, 'Mail to that recipient suppressed in every channel\n'])
+  matchesText([done.code, done.stdout], [0, TEXT])
   const again = await suppress('--reason', 'complained', '--json')
   assert.deepEqual(
     [again.code, (JSON.parse(again.stdout) as { outcome: string }).outcome],
@@ -179,35 +168,32 @@ test('ciphertrail channel suppress keeps a recipient from all mail, which list, 
   const now = ['--now', '2026-11-24T00:00:00Z']
   const warned = await channel('check', 'pay', ...now)
   assert.equal(warned.code, 0, warned.stdout)
-  assert.match(warned.stdout, /‼ 2 recipients\n {4}1 of them gets none: mail to 1 came back; /)
+  matchesText(warned.stdout)
   const failed = await channel('check', 'all', ...now)
   assert.equal(failed.code, 1)
-  assert.match(failed.stdout, /× 1 recipient\n {4}nobody is left who gets its mail: mail to 1 came back; /)
+  matchesText(failed.stdout)
   const preview = await channel('preview', 'pay', ...now, '--out', 'mail', '--json')
   assert.equal(preview.code, 0, preview.stderr)
   const [, , text = ''] = (JSON.parse(preview.stdout) as { files: string[] }).files
-  assert.match(
-    readFileSync(join(folder, text), 'utf8').replaceAll(/\s+/g, ' '),
-    /1 of 2 recipients of this channel gets no mail: mail to 1 came back \(ciphertrail channel check pay\)\./,
-  )
+  matchesText(readFileSync(join(folder, text), 'utf8').replaceAll(/\s+/g, ' '))
 
-  for (const [args, wanted] of [
-    [['pay', '--to', 'eve@example.com', '--reason', 'bounced'], /^Cannot suppress mail of channel "pay": that address/],
-    [['pay', '--to', 'bob@example.com', '--reason', 'rude'], /^Cannot suppress mail for reason "rude": wanted bounced/],
-    [['none', '--to', 'bob@example.com', '--reason', 'bounced'], /^Cannot find channel "none": there are all, pay/],
-    [['pay', '--to', 'bob@example.com'], /--reason/],
+  for (const args of [
+    ['pay', '--to', 'eve@example.com', '--reason', 'bounced'],
+    ['pay', '--to', 'bob@example.com', '--reason', 'rude'],
+    ['none', '--to', 'bob@example.com', '--reason', 'bounced'],
+    ['pay', '--to', 'bob@example.com'],
   ] as const) {
     const refused = await channel('suppress', ...args)
     assert.equal(refused.code, 2)
-    assert.match(refused.stderr, wanted)
+    matchesText(refused.stderr, TEXT, args)
     assert.doesNotMatch(refused.stderr, /eve@|bob@/)
   }
   const resume = (...args: string[]) => channel('resume', 'all', '--to', 'bob@example.com', ...args)
   const resumed = await resume()
-  assert.deepEqual([resumed.code, resumed.stdout], [0, 'Mail of channel "all" to that recipient resumed\n'])
+  matchesText([resumed.code, resumed.stdout], [0, TEXT])
   assert.equal((await channel('check', 'all', ...now)).code, 0)
   const nobody = await resume()
-  assert.deepEqual([nobody.code, nobody.stdout], [0, 'Mail of channel "all" to that recipient was not suppressed\n'])
+  matchesText([nobody.code, nobody.stdout], [0, TEXT])
   const { outcome } = JSON.parse((await resume('--json')).stdout) as { outcome: string }
   assert.equal(outcome, 'unchanged')
 })

@@ -16,6 +16,7 @@ import {
 import { startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
 import { freshFolder } from '../support/recorder.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 const COMMANDS = [
   ['status'],
@@ -146,85 +147,85 @@ test('a symbolic link to the command is the command', async (context) => {
   assert.deepEqual({ status, stdout }, { status: 0, stdout: `${manifest.version}\n` })
 })
 
-const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
-  ['cluster', /run ciphertrail cluster without a command: see "ciphertrail cluster --help"/],
-  ['edge', /unknown command 'edge'.*Did you mean edges/],
-  ['cluster ad', /unknown command 'ad'.*Did you mean add/],
-  ['collect --form 2026-11-24', /unknown option '--form'.*Did you mean --from/],
-  ['collect extra', /too many arguments/],
-  ['diff 2026-W46', /missing required argument 'after'; see "ciphertrail diff --help"/],
-  ['edges secrets', /edges of "secrets": wanted all or one of .*deployment/],
-  ['edges deploy -o yaml', /'yaml' is invalid/],
-  ['edges deploy -n shop -A', /-n together with -A/],
-  ['edges deploy --at yesterday', /--at "yesterday": wanted a time with its zone/],
-  ['edges deploy --at 2026-11-24T12:00:00', /--at "2026-11-24T12:00:00": wanted a time with its zone/],
-  ['edges deploy --at 2026-02-30T12:00:00Z', /--at "2026-02-30T12:00:00Z": wanted a time/],
-  ['edges deploy --at', /'--at <time>' argument missing/],
-  ['edges deploy --cluster nowhere', /cluster "nowhere": it is not registered, registered are shop/],
-  ['paths --state secure', /state "secure": wanted one of not-encrypted, plaintext/],
-  ['paths --from 2026-11-24T13:00:00Z --to 2026-11-24T13:00:00Z', /wanted --from before --to/],
-  ['paths --period 2026-Q5', /Cannot read period "2026-Q5": wanted a week such as 2026-W47, .* a quarter such as/],
-  ['episodes --period 2026-11 --from 2026-11-24', /--period together with --from or --to/],
-  ['report --period 2026-13', /Cannot read period "2026-13"/],
-  ['paths --now today', /--now "today": wanted a time with its zone/],
-  ['workloads --at 13:00', /--at "13:00"/],
-  ['collect --at 2026-11-24T13:00:00Z --from 2026-11-24T12:00:00Z', /--at together with --from/],
-  ['collect --from 2026-11-24T12:00:00Z', /both --from and --to/],
-  ['collect --from 2026-11-24T13:00:00Z --to 2026-11-24T12:00:00Z', /wanted --from before --to/],
-  ['collect --from 1026-11-24 --to 2026-11-24', /at most 5000 windows/],
-  ['collect --now later', /--now "later"/],
-  ['collect --timeout 0', /"0": wanted --timeout in seconds/],
-  ['collect --timeout 1e9', /"1e9": wanted --timeout in seconds/],
-  ['collect --cluster nowhere', /cluster "nowhere"/],
-  ['report --from 2026-11-24', /give --week 2026-W47, or both --from and --to, or nothing for the last week/],
-  ['report --week 2026-W47 --from 2026-11-24', /--week together with --from/],
-  ['report --week 2026-W60', /2026-W60/],
-  ['report --week 2026-W47 --time-zone Europe/Atlantis', /Europe\/Atlantis/],
-  ['report --from 2026-11-24 --to 2026-11-23', /wanted --from before --to/],
-  ['rebuild --cluster nowhere', /cluster "nowhere"/],
-  ['tap web -n shop', /tap "web": wanted KIND\/NAME, .*deployment/],
-  ['tap svc/web -n shop', /tap "svc\/web": wanted KIND\/NAME/],
-  ['tap deploy/ -n shop', /tap "deploy\/": wanted KIND\/NAME/],
-  ['tap deploy/web', /tap "deploy\/web": give its namespace with -n/],
-  ['tap ns/shop -n bank', /tap "ns\/shop" in another namespace/],
-  ['tap deploy/web -n shop --for 10', /--for "10": wanted a time such as 30s or 5m/],
-  ['tap deploy/web -n shop --for 2000m', /--for "2000m": .*at most 3600s/],
-  ['tap deploy/web -n shop --max-rps 0', /--max-rps "0": wanted a number from 1 to/],
-  ['tap deploy/web -n shop -o yaml', /'yaml' is invalid/],
-  ['tap deploy/web -n shop --cluster nowhere', /cluster "nowhere"/],
-  ['packets x.pcap --port 70000', /--port "70000": wanted a number from 1 to 65535/],
-  ['packets x.pcap --cluster nowhere', /cluster "nowhere": it is not registered/],
-  ['cluster add Prod', /Cannot add cluster "Prod": an id has/],
-  ['cluster add prod --window 7m', /window of "7m": wanted 5m, 15m, 30m, 60m/],
-  ['cluster add prod --port-forward --prometheus-url http://p', /--port-forward together with --prometheus-url/],
-  ['cluster add prod --port-forward --prometheus-token-file t', /together with --prometheus-url or its credentials/],
-  ['packets', /give either a file or --pod NAMESPACE\/NAME/],
-  ['packets a.pcap --pod shop/web', /give either a file or --pod/],
-  ['packets a.pcap --for 3s', /Cannot use --for with a file/],
-  ['packets a.pcap --save', /Cannot use --save with a file/],
-  ['packets --pod web', /Cannot read --pod "web": wanted NAMESPACE\/NAME/],
-  ['packets --pod shop/web/x', /Cannot read --pod/],
-  ['packets --pod shop/web --for 1h', /Cannot read --for "1h"/],
-  ['cluster add prod --tap 90s', /Cannot read --tap "90s": wanted a time such as 30s or 5m, at most 60s/],
-  ['cluster add prod --tap on', /Cannot read --tap "on"/],
-  ['cluster add prod --eks prod', /--eks and --eks-region go together/],
-  ['cluster add prod --eks prod --eks-region nowhere', /"nowhere" is not a region of AWS/],
-  ['cluster add prod --prometheus-token-file t', /credentials for Prometheus go with its URL, and none is given/],
-  ['cluster add prod --prometheus-url http://user:hunter2@127.0.0.1:9090', /holds a credential/],
-  ['cluster remove nowhere', /"nowhere": it is not registered/],
-  ['cluster check nowhere', /"nowhere": it is not registered/],
-  ['completion tcsh', /'tcsh' is invalid/],
+const MISUNDERSTOOD: readonly string[] = [
+  'cluster',
+  'edge',
+  'cluster ad',
+  'collect --form 2026-11-24',
+  'collect extra',
+  'diff 2026-W46',
+  'edges secrets',
+  'edges deploy -o yaml',
+  'edges deploy -n shop -A',
+  'edges deploy --at yesterday',
+  'edges deploy --at 2026-11-24T12:00:00',
+  'edges deploy --at 2026-02-30T12:00:00Z',
+  'edges deploy --at',
+  'edges deploy --cluster nowhere',
+  'paths --state secure',
+  'paths --from 2026-11-24T13:00:00Z --to 2026-11-24T13:00:00Z',
+  'paths --period 2026-Q5',
+  'episodes --period 2026-11 --from 2026-11-24',
+  'report --period 2026-13',
+  'paths --now today',
+  'workloads --at 13:00',
+  'collect --at 2026-11-24T13:00:00Z --from 2026-11-24T12:00:00Z',
+  'collect --from 2026-11-24T12:00:00Z',
+  'collect --from 2026-11-24T13:00:00Z --to 2026-11-24T12:00:00Z',
+  'collect --from 1026-11-24 --to 2026-11-24',
+  'collect --now later',
+  'collect --timeout 0',
+  'collect --timeout 1e9',
+  'collect --cluster nowhere',
+  'report --from 2026-11-24',
+  'report --week 2026-W47 --from 2026-11-24',
+  'report --week 2026-W60',
+  'report --week 2026-W47 --time-zone Europe/Atlantis',
+  'report --from 2026-11-24 --to 2026-11-23',
+  'rebuild --cluster nowhere',
+  'tap web -n shop',
+  'tap svc/web -n shop',
+  'tap deploy/ -n shop',
+  'tap deploy/web',
+  'tap ns/shop -n bank',
+  'tap deploy/web -n shop --for 10',
+  'tap deploy/web -n shop --for 2000m',
+  'tap deploy/web -n shop --max-rps 0',
+  'tap deploy/web -n shop -o yaml',
+  'tap deploy/web -n shop --cluster nowhere',
+  'packets x.pcap --port 70000',
+  'packets x.pcap --cluster nowhere',
+  'cluster add Prod',
+  'cluster add prod --window 7m',
+  'cluster add prod --port-forward --prometheus-url http://p',
+  'cluster add prod --port-forward --prometheus-token-file t',
+  'packets',
+  'packets a.pcap --pod shop/web',
+  'packets a.pcap --for 3s',
+  'packets a.pcap --save',
+  'packets --pod web',
+  'packets --pod shop/web/x',
+  'packets --pod shop/web --for 1h',
+  'cluster add prod --tap 90s',
+  'cluster add prod --tap on',
+  'cluster add prod --eks prod',
+  'cluster add prod --eks prod --eks-region nowhere',
+  'cluster add prod --prometheus-token-file t',
+  'cluster add prod --prometheus-url http://user:hunter2@127.0.0.1:9090',
+  'cluster remove nowhere',
+  'cluster check nowhere',
+  'completion tcsh',
 ]
 
 test('a command line that is not understood is one line on standard error, and exit code 2', async () => {
-  for (const [line, says] of MISUNDERSTOOD) {
+  for (const line of MISUNDERSTOOD) {
     const { code, stdout, stderr } = await mesh.run(...line.split(' ').filter(Boolean))
     assert.deepEqual(
       { code, stdout, lines: linesOf(stderr).length },
       { code: 2, stdout: '', lines: 1 },
       `${line}: ${stderr}`,
     )
-    assert.match(stderr, says)
+    matchesText(stderr, TEXT, line)
     assert.match(stderr, /^Cannot .*[^.\s]\n$/, line)
     assert.doesNotMatch(stderr, /hunter2/)
   }
@@ -246,7 +247,7 @@ test('every command that needs a cluster says so where none is registered, and m
     assert.match(stderr, /none is registered in this store, add one with "ciphertrail cluster add/)
   }
   const listed = await run(['cluster', 'list'], { folder })
-  assert.deepEqual(listed, { code: 0, signal: null, stdout: '', stderr: 'No clusters are registered.\n' })
+  matchesText(listed, { code: 0, signal: null, stdout: '', stderr: TEXT })
   assert.deepEqual(readdirSync(folder), [])
 })
 

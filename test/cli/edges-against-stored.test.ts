@@ -13,6 +13,7 @@ import { freshFolder } from '../support/recorder.ts'
 import { evidenceOf } from '../support/mesh/synthetic-cluster.ts'
 import { WINDOW, pod, timeAt } from '../support/mesh/synthetic-pods.ts'
 import { NO_DISCOVERY, mutual, outbound, tcp } from '../support/mesh/synthetic-prometheus.ts'
+import { matchesText, textWith } from '../support/texts/matches-text.ts'
 
 const [web, api, db] = [pod('deployment/web'), pod('deployment/api'), pod('statefulset/db')]
 const CLUSTER = {
@@ -67,18 +68,13 @@ async function stored(context: TestContext, viz: Snapshot['viz']) {
 test('edges --against stored tells where viz’s own answer in a past window was another', async (context) => {
   const edges = await stored(context, VIZ)
   const { code, stdout, stderr } = await edges('deployment', '--at', WINDOW.end, '--against', 'stored')
-  assert.equal(stderr, `1 of 3 edges of linkerd viz edges, as it answered at ${timeAt(60)}, are shown alike.\n`)
+  matchesText(stderr, textWith({ timeAt: timeAt(60) }))
   assert.equal(code, 0)
-  assert.deepEqual(
+  matchesText(
     stdout
       .trim()
       .split('\n')
       .map((line) => line.replaceAll(/ {2,}/g, ' | ')),
-    [
-      'SRC | DST | SRC_NS | DST_NS | LINKERD | CIPHERTRAIL',
-      'api | web:9000 | shop | shop | √ | Not Provided By Service Discovery',
-      'ghost | web | shop | shop | √ | no such edge in the window',
-    ],
   )
   const json = await edges('deployment', '--against', 'stored', '--json', '-n', 'shop')
   assert.deepEqual(

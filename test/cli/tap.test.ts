@@ -8,6 +8,7 @@ import { freshFolder } from '../support/recorder.ts'
 import { shownBelow } from '../support/doc-examples.ts'
 import { tapRecordings } from '../support/truth/tap-recordings.ts'
 import { TAP_TOKEN, type TapServer, refuse, replay, startTapServer } from '../support/servers/tap-server.ts'
+import { matchesText, TEXT } from '../support/texts/matches-text.ts'
 
 const recording = tapRecordings()[1]
 assert.ok(recording)
@@ -88,30 +89,23 @@ test('tap --json prints one object for each event, with what it comes to', async
 test('tap says that nothing was seen where nothing was, and that nothing could be asked where it could not', async (context) => {
   const command = await registered(context)
   server.answer(() => undefined)
-  assert.deepEqual(await command(...web.slice(0, 4), '--for', '1s', '--max-rps', '5'), {
+  matchesText(await command(...web.slice(0, 4), '--for', '1s', '--max-rps', '5'), {
     code: 0,
     signal: null,
     stdout: '',
-    stderr:
-      'No request was seen in 1 s: none came, or the tap API hangs, which looks the same. Only HTTP is tapped, at most 5 requests a second.\n',
+    stderr: TEXT,
   })
   server.answer(refuse(status(403, 'Forbidden', 'deployments.tap.linkerd.io "web" is forbidden')))
   const refused = await command(...web)
   assert.deepEqual([refused.code, refused.stdout, linesOf(refused.stderr).length], [1, '', 1])
-  assert.match(
-    refused.stderr,
-    /^Cannot tap deployment "web" in namespace "emojivoto" of cluster "shop": 403 Forbidden .*; grant "watch" on "deployments\/tap"/,
-  )
+  matchesText(refused.stderr)
   assert.ok(!refused.stderr.includes(TAP_TOKEN))
 
   server.answer(replay(recording.bytes, { after: 'cut' }))
   const cut = await command(...web)
   assert.equal(cut.code, 1)
   assert.equal(linesOf(cut.stdout).length, recording.decoded.length)
-  assert.match(
-    cut.stderr,
-    /^What came before: 24 requests\nCannot tap .*closed the connection in the middle of its answer/,
-  )
+  matchesText(cut.stderr)
 })
 
 test('tap shows plain text in red on a terminal', async (context) => {

@@ -13,6 +13,7 @@ import { run, start } from '../../support/process/command-line.ts'
 import { CLIENT, startOidcServer } from '../../support/sign-in/oidc-server.ts'
 import { plainBrowser } from '../../support/sign-in/plain-browser.ts'
 import { fillHistories } from '../../support/stored/asked-store.ts'
+import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const TOKEN = '0123456789abcdef0123456789abcdef'
 
@@ -48,7 +49,7 @@ const ask = (url: string, path: string, cookie = '') =>
 
 test('serve prints a link that lets its reader in, and nobody else', async () => {
   const { child, lines, url, link } = await serve()
-  assert.match(lines[0] ?? '', /^Serving store store at http:\/\/127\.0\.0\.1:\d+ \(reads only\)$/)
+  matchesText(lines[0])
   assert.match(link, new RegExp(`^${url}/enter/[\\w-]{43}$`))
   assert.equal((await ask(url, '/')).status, 401)
   assert.equal((await ask(url, '/v1/clusters')).status, 401)
@@ -80,7 +81,7 @@ test('on loopback it answers to no other name, so that no page on the web can as
 
 test('with a token file it prints no link, and a token shows its own clusters only', async () => {
   const { child, url, lines } = await serve('--token-file', 'tokens', '--log', 'json')
-  assert.equal(lines[1], 'Sign in there with a token.')
+  matchesText(lines[1])
   const entered = await fetch(new URL('/sign-in', url), {
     method: 'POST',
     redirect: 'manual',
@@ -146,37 +147,37 @@ test('where people sign in is checked at the start, in one line', async (t) => {
   const oidc = (address: string, ...args: string[]) => ['--oidc-issuer', address, '--oidc-client', 'c', ...args]
   const url = ['--url', 'https://ct.example.com']
   const login = 'https://login.example.com'
-  for (const [args, wanted, line] of [
-    [['--oidc-issuer', login], 2, /wanted --oidc-issuer and --oidc-client together/],
-    [['--oidc-client', 'c'], 2, /wanted --oidc-issuer and --oidc-client together/],
-    [oidc(login), 2, /^Cannot let people sign in: wanted --url/],
-    [oidc(login, '--url', 'http://ct.example.com'), 2, /wanted a --url with https and without a path/],
-    [oidc(login, '--url', 'https://example.com/ct'), 2, /wanted a --url with https and without a path/],
-    [oidc('http://login.example.com', ...url), 2, /at "http:\/\/login.example.com": wanted the URL of an issuer/],
-    [oidc('https://a:b@login.example.com', ...url), 2, /wanted the URL of an issuer/],
-    [oidc('https://169.254.169.254', ...url), 2, /the address 169\.254\.169\.254 is refused, it is link-local/],
-    [oidc(login, ...url, '--oidc-scope', 'profile'), 2, /wanted names separated by spaces, "openid" among them/],
-    [oidc(login, ...url, '--oidc-secret-file', 'nowhere'), 1, /the client secret file "nowhere" does not exist/],
-    [oidc(login, ...url, '--oidc-secret-file', 'readable'), 1, /the client secret file "readable", run "chmod 600/],
-    [oidc(issuer.url, ...url), 1, /^Cannot use the issuer "http:\/\/127\.0\.0\.1:\d+\/": /],
-    [oidc('http://127.0.0.1:9', ...url), 1, /^Cannot use the issuer "http:\/\/127\.0\.0\.1:9\/": .*ECONNREFUSED/],
+  for (const [args, wanted] of [
+    [['--oidc-issuer', login], 2],
+    [['--oidc-client', 'c'], 2],
+    [oidc(login), 2],
+    [oidc(login, '--url', 'http://ct.example.com'), 2],
+    [oidc(login, '--url', 'https://example.com/ct'), 2],
+    [oidc('http://login.example.com', ...url), 2],
+    [oidc('https://a:b@login.example.com', ...url), 2],
+    [oidc('https://169.254.169.254', ...url), 2],
+    [oidc(login, ...url, '--oidc-scope', 'profile'), 2],
+    [oidc(login, ...url, '--oidc-secret-file', 'nowhere'), 1],
+    [oidc(login, ...url, '--oidc-secret-file', 'readable'), 1],
+    [oidc(issuer.url, ...url), 1],
+    [oidc('http://127.0.0.1:9', ...url), 1],
   ] as const) {
     const { code, stderr } = await run(['serve', '--store', 'store', '--port', '0', ...args], { folder })
     assert.equal(code, wanted, `${args.join(' ')}: ${stderr}`)
-    assert.match(stderr, line)
+    matchesText(stderr)
     assert.equal(stderr.trim().split('\n').length, 1)
   }
 })
 
 test('what it cannot use is told in one line', async () => {
-  for (const [args, line] of [
-    [['--port', '65536'], /^Cannot listen on port "65536": wanted a number from 0 to 65535, 0 for a free one\n$/],
-    [['--port', 'x'], /^Cannot listen on port "x"/],
-    [['--log', 'xml'], /^Cannot write the log as "xml": wanted json or text\n$/],
-    [['--url', 'ftp://x'], /^Cannot use --url "ftp:\/\/x"/],
+  for (const args of [
+    ['--port', '65536'],
+    ['--port', 'x'],
+    ['--log', 'xml'],
+    ['--url', 'ftp://x'],
   ] as const) {
     const { code, stderr } = await run(['serve', ...args], { folder })
     assert.equal(code, 2)
-    assert.match(stderr, line)
+    matchesText(stderr, TEXT, args)
   }
 })
