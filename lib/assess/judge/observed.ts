@@ -30,7 +30,7 @@ export function observedPeriod(results: readonly WindowResult[]): ObservedPeriod
       draft.shares[index] = result.collected && !overridden.has(key) ? observedShare(workload, row) : 0
       const around = workload.blindSpots.filter(({ kind }) => AROUND.has(kind))
       if (around.length > 0) draft.around.set(index, around)
-      if (row !== undefined && isOutage(row)) draft.outages.add(index)
+      if (row !== undefined && isOutage(row) && !overridden.has(key)) draft.outages.add(index)
     }
     // An unlisted pod is not known to have had a proxy, whatever was read from it.
     for (const [key, { expectedSeconds }] of covered) if (expectedSeconds > 0) draftOf(key).hadPods[index] = 1

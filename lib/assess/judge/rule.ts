@@ -164,7 +164,8 @@ function toldShare(windows: PathHistory['windows'], outages: number): number | n
     windows.mtls +
     windows.refused
   if (told === 0) return windows.unknown === 0 ? null : 0
-  return told / (told + windows.unknown - outages)
+  // What policy refused is no traffic: beside it alone, an outage hides whether there was any.
+  return told / (told + windows.unknown - (told > windows.refused ? outages : 0))
 }
 
 function portHistories(paths: readonly PathHistory[], period: SeenWindows): PortHistory[] {

@@ -96,6 +96,12 @@ test('path-is-encrypted of four weeks of hours passes by the share that was seen
       thirteen({ ...outage, db: unreadFor('prometheus-down', 'ended-unscraped') }),
     ],
     ['an outage in the only window with traffic', 'not-enough-evidence', 671 / 672, fourWeeks({ 600: outage }, quiet)],
+    [
+      'one window refused, and outages in five with traffic',
+      'not-enough-evidence',
+      667 / 672,
+      fourWeeks({ 600: { outcome: 'refused' }, ...at(range(5, 10), outage) }, quiet),
+    ],
     ['outages in seven windows', 'not-enough-evidence', 665 / 672, fourWeeks(at(range(5, 12), outage))],
     ['dark for 671 hours, seen in the last', 'not-enough-evidence', 1 / 672, fourWeeks({ 671: {} }, gone)],
     ['one window clear', 'fail', 1, fourWeeks({ 300: clear })],
