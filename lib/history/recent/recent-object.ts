@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { gzipSync } from 'fflate'
+import * as z from 'zod'
 import { DERIVATION } from '../../model/window.ts'
 import type { Episode, TimelineMonth } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
@@ -182,10 +183,36 @@ function contentOf(body: Uint8Array): StoredRecent | undefined {
   const end = lines.indexOf('\n')
   const text = lines.subarray(end + 1)
   if (lines.subarray(0, end).toString('latin1') !== sha256Of(text)) return undefined
-  // The digest proves that ciphertrail wrote this, so it needs no schema check.
-  const content = parseJson(text) as StoredRecent
-  return content.format === 'ciphertrail/recent/1' ? content : undefined
+  // Anybody can make the digest: whoever writes to the store must not stop those who derive it again.
+  const content = parseJson(text)
+  return SHAPE.safeParse(content).success ? (content as StoredRecent) : undefined
 }
+
+const ENTRIES = z.array(z.tuple([z.string(), z.unknown()]))
+
+/** As much as reading an object rests on. */
+const SHAPE = z.looseObject({
+  format: z.literal('ciphertrail/recent/1'),
+  cluster: z.string(),
+  base: z.string(),
+  folds: z.array(
+    z.looseObject({
+      count: z.int(),
+      windows: z.string(),
+      watermark: z.nullable(z.string()),
+      paths: z.array(z.looseObject({ pathId: z.string() })),
+      episodes: z.array(z.looseObject({ id: z.string() })),
+      ends: z.record(z.string(), z.unknown()),
+      months: z.array(z.string()),
+      facts: z.looseObject({
+        windows: z.array(z.unknown()),
+        seen: ENTRIES,
+        unlisted: z.array(z.string()),
+        namespaces: z.looseObject({ before: ENTRIES, last: z.array(z.looseObject({ seconds: ENTRIES })) }),
+      }),
+    }),
+  ),
+})
 
 function foldOf({ count, watermark, paths, episodes, ends, months, facts }: StoredFold, state: FoldBase): RecentFold {
   const { timeline } = state

@@ -42,12 +42,13 @@ export async function writeRecent(written: ClusterState, isRebuild: boolean, dep
   let state: ClusterState | undefined = written
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const stored = await objects.get(key)
-    let opened = openStored(stored?.body, state)
+    const body = isRebuild ? undefined : stored?.body
+    let opened = openStored(body, state)
     if (round > 0 || (stored !== undefined && !opened.areAll)) {
       // It may be of a later state. Whoever writes one from now on finds that the object changed, or replaces it afterwards.
       state = (await readState(written.cluster, objects)).state
       if (state === undefined) return
-      opened = openStored(stored?.body, state)
+      opened = openStored(body, state)
     }
     if (state.replacing.length > 0) return
     const counts = countsOf(state)
@@ -57,13 +58,13 @@ export async function writeRecent(written: ClusterState, isRebuild: boolean, dep
         opened.folds.map(({ count }) => count),
         counts,
       )
-    if (isCurrent && !isRebuild) return
+    if (isCurrent) return
     try {
-      const folds = await foldRecent(state, isRebuild ? [] : opened.folds, deps)
+      const folds = await foldRecent(state, opened.folds, deps)
       if (folds === undefined) return
-      const body = await encodeRecent(state, folds)
-      if (stored === undefined || Buffer.compare(stored.body, body) !== 0)
-        await objects.putIf(key, body, stored?.etag ?? null)
+      const made = await encodeRecent(state, folds)
+      if (stored === undefined || Buffer.compare(stored.body, made) !== 0)
+        await objects.putIf(key, made, stored?.etag ?? null)
       return
     } catch (error) {
       const isReplaced = error instanceof DamagedError && (await isChanged(state, objects))

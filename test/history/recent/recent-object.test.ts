@@ -359,6 +359,9 @@ test('log check names an object that is damaged or says something else than the 
   const forgeries = [
     forge((own) => own.replace('"ending":"fixed"', '"ending":"gone"')),
     forge((own) => own.replace(/("ending":"fixed"(?!.*"ending":"fixed"))/, '"ending":"gone"')),
+    forge(() => 'null'),
+    forge((own) => own.replace(/"folds":.*\}$/, '"folds":[{}]}')),
+    forge((own) => own.replace(/"months":\["[^"]*"/, '"months":["none"')),
     damaged(stored, 4),
     Buffer.from('{}'),
     Buffer.alloc(0),
