@@ -89,9 +89,9 @@ export function addPaths(program: Command, console: Console): void {
       const isTable = options.json !== true && options.history === true
       const isShort = !isTable && options.json !== true
       const period = isShort ? await shownPeriod({ clusters, now, from, to }, objects) : undefined
-      // Other months tell nothing of it.
+      // Other months tell nothing of it. Rows end where what is read ends: later months would come without those before them.
       const span = period ?? (from === undefined ? undefined : { from, to: to ?? timeOf(now) })
-      const asked = { from: period?.from ?? from, to: period?.to ?? to }
+      const asked = { from: span?.from ?? from, to: span?.to ?? to }
       const readable: Cluster[] = []
       /** Of all clusters, for the table alone: a fleet has more rows than fit into memory. */
       const found: PathRow[] = []
@@ -107,8 +107,8 @@ export function addPaths(program: Command, console: Console): void {
           continue
         }
         readable.push(cluster)
-        // A path that was open when it was last seen has no such row in the last seven days, and is in the summary.
-        const isAnyState = period !== undefined && from === undefined
+        // A path that was open when it was last seen has no such row in the period, and is in the summary.
+        const isAnyState = period !== undefined
         const wanted = { ...asked, namespace: options.namespace, ...(isAnyState ? {} : { state }) }
         // What was read is not in memory any more while the rows are written.
         const { answer, namespaces, isEmpty, windows, notCollected, cells } = toldOf(
@@ -226,10 +226,10 @@ async function summaryOf(
   return summarise(input)
 }
 
-/** A namespace that no path ever had is more likely a typing error than good news. */
+/** A namespace that no path has is more likely a typing error than good news. Others may have had paths in months that were not read. */
 function namespaceHint(namespace: string | undefined, known: ReadonlySet<string>): string {
-  if (namespace === undefined || known.has(namespace)) return ''
-  return ` No path has the namespace "${printable(namespace)}": known are ${[...known].sort().join(', ')}`
+  if (namespace === undefined || known.has(namespace) || known.size === 0) return ''
+  return ` Not "${printable(namespace)}", but these namespaces have paths in that time: ${[...known].sort().join(', ')}`
 }
 
 function columns(
