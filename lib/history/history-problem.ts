@@ -5,6 +5,7 @@ import type { Objects } from '../store/objects/objects.ts'
 import { sinceOf } from './archive.ts'
 import { type ClusterState, type History, readHistory, readState } from './cluster-state.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
+import { readRecentFold } from './recent/recent-object.ts'
 import { type Span, NOTHING, monthsOf } from './period.ts'
 
 const TO_MEND = 'run "ciphertrail rebuild" to make it again from evidence'
@@ -49,14 +50,16 @@ export async function unreadHistories(
     const { problem, state } = await lookAt(cluster, objects)
     if (problem?.isDerived === true) return { problem: problem.line, notDerived, known }
     if (problem !== undefined) notDerived.set(cluster.id, problem.line)
-    if (state !== undefined) known.set(cluster.id, knownState(state))
+    if (state !== undefined) known.set(cluster.id, await knownState(state, objects))
   }
   const [first] = notDerived.values()
   return { problem: notDerived.size === clusters.length ? first : undefined, notDerived, known }
 }
 
-function knownState(state: ClusterState): KnownState {
-  const { paths, episodes, watermark } = state.timeline
+/** Of a new cluster, all windows are in no month yet. */
+async function knownState(state: ClusterState, objects: Objects): Promise<KnownState> {
+  const recent = state.timeline.watermark === null ? await readRecentFold(state, objects) : undefined
+  const { paths, episodes, watermark } = recent?.known ?? state.timeline
   const open = new Set(episodes.filter(({ endedAt }) => endedAt === null).map(({ id }) => id))
   return {
     paths: paths.length,
