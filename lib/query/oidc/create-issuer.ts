@@ -5,7 +5,12 @@ import type { Issuer, IssuerDeps, IssuerSettings } from './issuer.ts'
 export function createIssuer(settings: IssuerSettings, deps: IssuerDeps): Issuer {
   let loaded: ReturnType<typeof load> | undefined
   const load = async () => (await import('./issuer-client.ts')).createIssuerClient(settings, deps)
-  const client = () => (loaded ??= load())
+  const client = () =>
+    (loaded ??= load().catch((error: unknown) => {
+      // The next question may find it.
+      loaded = undefined
+      throw error
+    }))
   return {
     name: new URL(settings.issuer).host,
     pagesOrigin: new URL(settings.url).origin,
