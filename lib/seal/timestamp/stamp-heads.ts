@@ -38,7 +38,7 @@ export type Stamped = {
   readonly stamped: readonly (Timestamp & { readonly size: number })[]
   /** Heads that have none yet. */
   readonly missing: number
-  /** Heads of those for which the authority was asked in vain for more than seven hours, those that are given up among them. */
+  /** Heads of those for which the authority was asked in vain five times, those that are given up among them. */
   readonly overdue: number
   /** Lines about heads that could not be stamped: one when that is first so, and one when nobody asks any more. */
   readonly problems: readonly string[]
