@@ -292,7 +292,9 @@ test('keys come from no name, and no file is outside of the store and the report
   for (const file of files) {
     const key = file.replace(/^ciphertrail-data\//, '')
     const isKnown =
-      ['kubeconfig', 'registry/clusters.json', 'state/shop.json', '.lock'].includes(key) ||
+      ['kubeconfig', 'registry/clusters.json', 'state/shop.json', 'state/_recent/shop.json.gz', '.lock'].includes(
+        key,
+      ) ||
       // What vouches for the clusters lies beside the store.
       ['ciphertrail-data.trust', 'ciphertrail-data.trust.lock'].includes(file) ||
       parseRequeriedKey(key) === 'shop' ||

@@ -18,8 +18,9 @@ test('the status reads the months of eight weeks, each once, however long the hi
   assert.deepEqual([period.from, period.to], ['2026-04-04T00:00:00Z', '2026-04-11T00:00:00Z'])
   assert.deepEqual(
     reads.filter((key) => key.startsWith('timeline/')).sort(),
+    // What April comes to so far is in the object with the recent windows.
     clusters.flatMap(({ id }) =>
-      ['02', '03', '04'].map((month) => `timeline/cluster=${id}/month=2026-${month}/intervals.parquet`),
+      ['02', '03'].map((month) => `timeline/cluster=${id}/month=2026-${month}/intervals.parquet`),
     ),
   )
 })

@@ -89,7 +89,7 @@ test('a report made before its period was over is not packed, and such a pack do
 test('of the reports of a period that are sealed together, the one is packed that judged most of it', async () => {
   // Which of two keys is first is chance: whichever it is, in one of these stores the early report has the later leaf.
   const isLast = new Set<boolean>()
-  for (let first = 0; first < 8; first++) {
+  for (let first = 0; first < 40; first++) {
     const objects = memoryObjects(new Map())
     await addCluster({ id: 'east', windowMinutes: 5 }, author, { objects })
     await collect([0, 1].slice(first % 2), objects)

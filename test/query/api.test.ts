@@ -9,7 +9,7 @@ import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import type { PathRow } from '../../lib/model/history.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
-import { archiveKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
+import { archiveKey, recentKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import { type Objects, StoreError } from '../../lib/store/objects/objects.ts'
 import { HOSTILE, collectLate, fillHistories } from '../support/stored/asked-store.ts'
 import { parseNdjson, run } from '../support/process/command-line.ts'
@@ -140,6 +140,7 @@ test('a cluster whose history is damaged is named, and answers for itself by a p
     await objects.putIf(key, Buffer.from('{}'), stored?.etag ?? null)
   }
   await damage(timelineKey('east', '2026-11'))
+  await damage(recentKey('east'))
   await damage(windowKey('east', { start: '2026-11-24T12:00:00Z', end: '2026-11-24T12:05:00Z' }))
   const api = await startApi(t, { objects })
   const { clusters, collected } = await paths(api)

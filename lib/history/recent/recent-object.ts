@@ -43,7 +43,7 @@ export type RecentFold = {
  * How many of the last windows the earlier of two folds leaves out. A window is asked again two windows later, after that one was derived, and may be replaced
  * then: the fold before it is where to go on from.
  */
-export const LEFT_OUT = 3
+export const REPLACEABLE = 3
 
 /** Beyond this, an object is not read. */
 const MAX_BYTES = 256_000_000
@@ -94,7 +94,7 @@ export function windowsAfterMonths(state: FoldBase): readonly FoldedWindow[] {
 /** Returns how many windows each fold of a state's object has, the shortest first. */
 export function countsOf(state: FoldBase): readonly number[] {
   const count = windowsAfterMonths(state).length
-  return [count - LEFT_OUT, count].filter((one) => one > 0)
+  return [count - REPLACEABLE, count].filter((one) => one > 0)
 }
 
 /** Returns the names of the months that windows are folded onto. */

@@ -6,7 +6,7 @@ import type { AssessInput } from '../../../lib/assess/window/window.ts'
 import { type DeriveDeps, compactCluster, deriveCluster, rebuildCluster } from '../../../lib/history/derive.ts'
 import { readHistory, readState } from '../../../lib/history/cluster-state.ts'
 import { readRecent } from '../../../lib/history/recent.ts'
-import { LEFT_OUT, isRecentOf, openRecent } from '../../../lib/history/recent/recent-object.ts'
+import { REPLACEABLE, isRecentOf, openRecent } from '../../../lib/history/recent/recent-object.ts'
 import { recentProblem, writeRecent } from '../../../lib/history/recent/write-recent.ts'
 import type { Cluster } from '../../../lib/model/registry.ts'
 import type { Window } from '../../../lib/model/time.ts'
@@ -302,7 +302,7 @@ test('a window that is replaced two windows later costs a few results more, and 
   const resultsFor = async (index: number) =>
     (await readsOf((counting) => deriveAlone(index, counting, 2))).filter((one) => one === 'windows').length
   const again = 1
-  assert.equal(await resultsFor(29 - LEFT_OUT + 1), LEFT_OUT + again)
+  assert.equal(await resultsFor(29 - REPLACEABLE + 1), REPLACEABLE + again)
   assert.equal(await resultsFor(15), 30 + again)
   assert.deepEqual(await readsOf(look), ['state', 'state/_recent'])
 })

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { directoryObjects } from '../../lib/store/objects/directory.ts'
-import { parseNdjson, run } from '../support/process/command-line.ts'
-import { freshFolder } from '../support/recorder.ts'
-import { ASKED_AT, fillHistories } from '../support/stored/asked-store.ts'
-import { minutesIn } from '../support/stored/sealed-store.ts'
+import { directoryObjects } from '../../../lib/store/objects/directory.ts'
+import { parseNdjson, run } from '../../support/process/command-line.ts'
+import { freshFolder } from '../../support/recorder.ts'
+import { ASKED_AT, fillHistories } from '../../support/stored/asked-store.ts'
+import { minutesIn } from '../../support/stored/sealed-store.ts'
 
 const isoOf = (minutes: number): string => minutesIn(minutes).toISOString().replace('.000Z', 'Z')
 
