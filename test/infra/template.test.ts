@@ -8,7 +8,7 @@ import { DOWNLOAD_SECONDS } from '../../lib/deliver/link/downloads.ts'
 import { PAGE_SLACK_SECONDS } from '../../lib/observed/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/time/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model/time.ts'
-import { registryKey, trustKey } from '../../lib/store/keys.ts'
+import { recentKey, registryKey, trustKey } from '../../lib/store/keys.ts'
 import { parseParameterArn } from '../../lib/seal/write/parameter-arn.ts'
 import { compareText } from '../../lib/text/order.ts'
 import { parseAddress, retainUntil } from '../../lib/store/objects/s3/address.ts'
@@ -146,6 +146,9 @@ test('a link is removed once it was over for two months, a pack after days of ch
         [packsPrefix, 'Enabled', packDays],
       ],
     )
+    // A window replaces the object before.
+    const recent = rules.find((rule) => recentKey('prod').startsWith(String(rule['Prefix'] ?? 'none')))
+    assert.deepEqual(recent?.['NoncurrentVersionExpiration'], { NoncurrentDays: 1 })
     // A removed pack costs until its version is gone.
     assert.deepEqual(expiring[1]?.['NoncurrentVersionExpiration'], { NoncurrentDays: 1 })
   }
