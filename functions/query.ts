@@ -11,10 +11,6 @@ import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, MAX_BODY_BYTES, SettingError, logLine, once, onRequest, setting } from './lambda.ts'
 import type { SignInSettings } from './lambda-sign-in.ts'
 
-// As bin/ciphertrail.js starts: a question for many clusters is mostly garbage, which V8 would keep.
-setFlagsFromString('--semi-space-growth-factor=1')
-setFlagsFromString('--heap-growing-percent=75')
-
 /** Anyone may query the health, so the store is read for it once a minute. */
 const HEALTH_MS = 60_000
 
@@ -26,11 +22,18 @@ const settings = config.signInKey === undefined ? undefined : signInSettings(con
 /** Loaded by the first request that needs it, as the pages are: most starts are for programs. */
 const signIn = settings && once(async () => (await import('./lambda-sign-in.ts')).openSignIn(settings))
 
+/** As bin/ciphertrail.js starts: questions for many clusters are mostly garbage, which V8 would keep. A start has little, and would take longer. */
+function collectSooner(): void {
+  setFlagsFromString('--semi-space-growth-factor=1')
+  setFlagsFromString('--heap-growing-percent=75')
+}
+
 const byToken = gatewayAccess(claim)
-const access: Access =
-  signIn === undefined
-    ? async (request, beside) => (await byToken(request, beside)) ?? signedAccess(request, beside)
-    : async (request, beside) => (await signIn()).access(request, beside)
+const access: Access = async (request, beside) => {
+  collectSooner()
+  if (signIn !== undefined) return (await signIn()).access(request, beside)
+  return (await byToken(request, beside)) ?? signedAccess(request, beside)
+}
 
 let api: ReturnType<typeof createApi> | undefined
 
