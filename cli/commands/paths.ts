@@ -122,8 +122,8 @@ export function addPaths(program: Command, console: Console): void {
         if (options.json === true) await printJson(waived, pathJson, console)
         if (isTable) for (const row of waived) found.push(row)
         if (isEmpty || windows === notCollected) {
-          // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell.
-          if (answer.length === 0) missing++
+          // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell, and so would few where a state is asked for.
+          if (answer.length === 0 || state !== undefined) missing++
           console.err(
             isEmpty
               ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`

@@ -690,8 +690,13 @@ test('two collectors of one window at once store two attempts, and derive what o
   const [first, second] = own.windows
   assert.ok(first && second)
   assert.equal((await own.run('collect', ...own.optionsAt(first))).code, 0)
-  const options = own.optionsAt(second)
-  const racers = [1, 2].map(() => start(['collect', ...options], own).ended)
+  const [, , , now = '', ...others] = own.optionsAt(second)
+  assert.deepEqual(others, [])
+  // A second apart, since equal bytes would be one attempt.
+  const racers = [0, 1].map((later) => {
+    const options = ['--at', second.end, '--now', toTime(toSeconds(now) + later)]
+    return start(['collect', ...options], own).ended
+  })
   for (const { code, stderr, stdout } of await Promise.all(racers)) {
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
     assert.match(stdout, /: complete, 85 paths/)
