@@ -93,14 +93,15 @@ test('a cluster that ends its worker keeps no other from being compacted, whethe
     const pool = poolOn(context, store)
     const outcomes: Compacted[] = []
     await pool.compact(['bank', 'east', 'west'], { now, atOnce }, (outcome) => outcomes.push(outcome))
+    // How many windows it says is not held: a worker that ended may have stored those of others before it told.
     assert.deepEqual(
       outcomes
-        .map(({ cluster, windows, problem }) => [cluster, windows, problem])
+        .map(({ cluster, problem }) => [cluster, problem])
         .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
-      ['bank', 'east', 'west'].map((id) => [id, 1, null]),
+      ['bank', 'east', 'west'].map((id) => [id, null]),
     )
     assert.match(outcomes.find(({ cluster }) => cluster === 'east')?.errors.join('\n') ?? '', LEFT_OUT)
-    assert.deepEqual((await read('west', store.objects))?.collected, true)
+    for (const id of ['bank', 'west']) assert.equal((await read(id, store.objects))?.collected, true, id)
   }
 })
 
