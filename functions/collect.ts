@@ -4,7 +4,8 @@ import { dueWindowSchema } from '../lib/jobs/due-windows.ts'
 import { readConfig } from '../lib/config.ts'
 import { noteTrust } from '../lib/jobs/trust-note.ts'
 import { UntrustedError } from '../lib/store/registry/trust.ts'
-import { onQueue, once, setting } from './lambda.ts'
+import { onQueue, setting } from './lambda.ts'
+import { once } from '../lib/once.ts'
 
 const keyId = setting(readConfig().trustKey, 'CIPHERTRAIL_TRUST_KEY')
 

@@ -83,18 +83,6 @@ export function setting(value: string | undefined, name: string): string {
   throw new SettingError(`Cannot start: ${name} is not set; the template sets it, deploy again`)
 }
 
-/** Makes a value on first use, and again after a failure. */
-export function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined
-      throw error
-    })
-    return made
-  }
-}
-
 const scheduleSchema = z.object({ time: z.iso.datetime() })
 
 /** A function started by a schedule. `now` is the scheduled time, so that a second delivery does the same again; `leftMs` returns the time left. */

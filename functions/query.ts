@@ -8,7 +8,8 @@ import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/ac
 import { type ApiDeps, createApi, isApiPath } from '../lib/query/api.ts'
 import { isWayBack } from '../lib/query/oidc/settings.ts'
 import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
-import { type Container, MAX_BODY_BYTES, SettingError, logLine, once, onRequest, setting } from './lambda.ts'
+import { type Container, MAX_BODY_BYTES, SettingError, logLine, onRequest, setting } from './lambda.ts'
+import { once } from '../lib/once.ts'
 import type { SignInSettings } from './lambda-sign-in.ts'
 
 /** Anyone may query the health, so the store is read for it once a minute. */

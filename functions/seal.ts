@@ -11,7 +11,8 @@ import { timestampingBy } from '../lib/seal/timestamp/timestamping.ts'
 import { seal } from '../lib/seal/write/seal.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { errorLine } from '../lib/text/error-line.ts'
-import { onSchedule, once, setting, SettingError } from './lambda.ts'
+import { onSchedule, setting, SettingError } from './lambda.ts'
+import { once } from '../lib/once.ts'
 
 const config = readConfig()
 const keyId = setting(config.kmsKey, 'CIPHERTRAIL_KMS_KEY')

@@ -1,16 +1,10 @@
+import { once } from '../../once.ts'
 import { bearerOf } from '../access/access.ts'
 import type { Issuer, IssuerDeps, IssuerSettings } from './issuer.ts'
 
 /** Makes an issuer. Nothing is asked yet, and its client is loaded when something is: a page for somebody who is signed in asks nothing. */
 export function createIssuer(settings: IssuerSettings, deps: IssuerDeps): Issuer {
-  let loaded: ReturnType<typeof load> | undefined
-  const load = async () => (await import('./issuer-client.ts')).createIssuerClient(settings, deps)
-  const client = () =>
-    (loaded ??= load().catch((error: unknown) => {
-      // The next question may find it.
-      loaded = undefined
-      throw error
-    }))
+  const client = once(async () => (await import('./issuer-client.ts')).createIssuerClient(settings, deps))
   return {
     name: new URL(settings.issuer).host,
     pagesOrigin: new URL(settings.url).origin,
