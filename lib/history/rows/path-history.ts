@@ -116,20 +116,7 @@ export function classesIn(
 
 /** Returns the strips of one cluster's paths over a period: by path id, one cell for each expected window, oldest first. */
 export function stripsOf(months: readonly TimelineMonth[], period: QueriedPeriod): Map<string, StripCell[]> {
-  const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
-  const indexes = new Map(windows.map(({ end }, index) => [end, index]))
-  const strips = new Map<string, StripCell[]>()
-  for (const [pathId, pieces] of piecesByPath(months, period)) {
-    const cells = windows.map(({ start, end }): StripCell => ({ start, end, state: null, outcome: 'allowed' }))
-    for (const piece of pieces) {
-      for (const [index, { start, end }] of windowsOf(piece).entries()) {
-        const { state, outcome } = isQuietAt(piece.interval.quiet, piece.first + index) ? QUIET : piece.interval
-        cells[indexes.get(end) ?? -1] = { start, end, state, outcome }
-      }
-    }
-    strips.set(pathId, cells)
-  }
-  return strips
+  return stripsWith(months, period, ({ start, end }, { state, outcome }) => ({ start, end, state, outcome }))
 }
 
 /** Returns the states of the cells of {@link stripsOf} alone: without an object for each of a million cells. */
@@ -137,21 +124,32 @@ export function stateStripsOf(
   months: readonly TimelineMonth[],
   period: QueriedPeriod,
 ): Readonly<Record<string, readonly StripCell['state'][]>> {
+  return Object.fromEntries(stripsWith(months, period, (_, { state }) => state))
+}
+
+/** Makes the strip of each path from a cell for each window, by what was seen of the path in it; {@link UNKNOWN_CELL} where nothing is known of it. */
+function stripsWith<Cell>(
+  months: readonly TimelineMonth[],
+  period: QueriedPeriod,
+  cellOf: (window: MonthWindow, seen: Pick<StripCell, 'state' | 'outcome'>) => Cell,
+): Map<string, Cell[]> {
   const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
   const indexes = new Map(windows.map(({ end }, index) => [end, index]))
-  const strips = new Map<string, StripCell['state'][]>()
+  const strips = new Map<string, Cell[]>()
   for (const [pathId, pieces] of piecesByPath(months, period)) {
-    const cells = windows.map((): StripCell['state'] => null)
+    const cells = windows.map((window) => cellOf(window, UNKNOWN_CELL))
     for (const piece of pieces) {
-      for (const [index, { end }] of windowsOf(piece).entries()) {
-        const { state } = isQuietAt(piece.interval.quiet, piece.first + index) ? QUIET : piece.interval
-        cells[indexes.get(end) ?? -1] = state
+      for (const [index, window] of windowsOf(piece).entries()) {
+        const seen = isQuietAt(piece.interval.quiet, piece.first + index) ? QUIET : piece.interval
+        cells[indexes.get(window.end) ?? -1] = cellOf(window, seen)
       }
     }
     strips.set(pathId, cells)
   }
-  return Object.fromEntries(strips)
+  return strips
 }
+
+const UNKNOWN_CELL = { state: null, outcome: 'allowed' } as const
 
 /** Returns the pieces by cluster and path, in time order. */
 function piecesByPath(months: readonly TimelineMonth[], period: QueriedPeriod): Map<string, Piece[]> {
