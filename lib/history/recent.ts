@@ -7,7 +7,7 @@ import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
 import { CHUNK, type ClusterState, readExpected, readMonth, readState } from './cluster-state.ts'
 import { foldedCount } from './fold-state.ts'
 import { type KnownTimeline, NO_FACTS, type RecentFacts, foldFacts, lastOf } from './recent/recent-facts.ts'
-import { readRecentFold } from './recent/recent-object.ts'
+import { readRecentFold, windowsAfterMonths } from './recent/recent-object.ts'
 
 /** The end of a history: every path ever seen, with its ends as last seen, every episode, and facts from the windows that are in no month yet. */
 export type Recent = Omit<KnownTimeline, 'cluster'> &
@@ -33,7 +33,7 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
       return undefined
     }
     const base = sha256Of(Buffer.from(JSON.stringify(state.timeline)))
-    const windows = state.windows.slice(foldedCount(state))
+    const windows = windowsAfterMonths(state)
     const known = memory.get(clusterId)
     const isKnown = known?.base === base && isBeginning(known.folded, windows)
     const start = isKnown ? { ...known.recent, count: known.folded.length } : await startOf(state, objects)

@@ -1,6 +1,7 @@
 /** Rows of many clusters in one order: those of each are kept compressed until their turn comes, so that a fleet's rows fit into memory. */
 import { deserialize, serialize } from 'node:v8'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { partitionPoint } from '../../partition-point.ts'
 
 /** Rows of one list that are compressed together, and in memory at once while lists are joined. */
 const CHUNK = 64
@@ -33,13 +34,8 @@ export function* joinRows<Row>(
   const put = (rows: Iterator<Row>): void => {
     const next = rows.next()
     if (next.done === true) return
-    let [low, high] = [0, waiting.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (compare(waiting[middle]?.row ?? next.value, next.value) > 0) low = middle + 1
-      else high = middle
-    }
-    waiting.splice(low, 0, { row: next.value, rows })
+    const place = partitionPoint(waiting, ({ row }) => compare(row, next.value) > 0)
+    waiting.splice(place, 0, { row: next.value, rows })
   }
   for (const list of lists) put(list())
   for (let first = waiting.pop(); first !== undefined; first = waiting.pop()) {
