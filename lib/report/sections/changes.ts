@@ -101,7 +101,7 @@ export function changeCounts({ comparisons, counts, firstSeen, noLonger, unseen 
 
 function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   if (all.length === 0) return []
-  const { shown, note } = firstRows(foldedChanges(all), MAX_ROWS, 'changes.csv', 'change')
+  const { shown, note } = firstRows(foldedChanges(all), MAX_ROWS, 'changes.csv', 'change', ({ length }) => length)
   return [
     table(
       `Paths that changed or stayed open.${note}`,

@@ -37,7 +37,13 @@ export function conclusionWords({ reading, isRefused }: Pick<PortEnforcement, 'r
 
 /** What policy says beside what was seen, for each port. */
 export function enforcementSection({ enforcement, collectedWindows, clusters }: Summary): SectionView {
-  const { shown, note } = firstRows(foldedPorts(enforcement), MAX_ROWS, 'enforcement.csv', 'port')
+  const { shown, note } = firstRows(
+    foldedPorts(enforcement),
+    MAX_ROWS,
+    'enforcement.csv',
+    'port',
+    ({ length }) => length,
+  )
   const counts = ENFORCEMENT_READINGS.map((reading) => ({
     reading,
     count: enforcement.filter((port) => port.reading === reading).length,

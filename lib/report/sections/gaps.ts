@@ -70,14 +70,7 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
 
 function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.gaps.length === 0) return []
-  const groups = gapGroups(cluster.gaps)
-  const shown = groups.slice(0, MAX_ROWS)
-  const { note } = firstRows(
-    groups.map(({ gaps }) => gaps),
-    MAX_ROWS,
-    'coverage.csv',
-    'gap',
-  )
+  const { shown, note } = firstRows(gapGroups(cluster.gaps), MAX_ROWS, 'coverage.csv', 'gap', ({ gaps }) => gaps.length)
   return [
     table(
       `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${shown.some(({ gaps }) => gaps.length > 1) ? ' Many workloads with one reason share a row; coverage.csv has each.' : ''}${note}`,

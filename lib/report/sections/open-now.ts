@@ -74,7 +74,13 @@ export const LACKING_TITLE = 'Judged paths without enough evidence'
 export function lackingSection({ summary }: Wording): SectionView | null {
   const { notEnoughEvidence, figures } = summary
   if (notEnoughEvidence.length === 0) return null
-  const { shown, note } = firstRows(lackingGroups(notEnoughEvidence), MAX_ROWS, 'paths.csv', 'path')
+  const { shown, note } = firstRows(
+    lackingGroups(notEnoughEvidence),
+    MAX_ROWS,
+    'paths.csv',
+    'path',
+    ({ length }) => length,
+  )
   return section('lacking-evidence', LACKING_TITLE, {
     tables: [
       table(

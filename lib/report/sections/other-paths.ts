@@ -174,7 +174,7 @@ function exemptTables({ summary }: Wording, paths: readonly PathSummary[]): read
     const groups = [
       ...Map.groupBy(own, (path) => JSON.stringify([endpointName(path.source), path.port, reasonsOf(path)])).values(),
     ].toSorted((a, b) => b.length - a.length)
-    const { shown, note } = firstRows(groups, MAX_ROWS, 'paths.csv', 'path')
+    const { shown, note } = firstRows(groups, MAX_ROWS, 'paths.csv', 'path', ({ length }) => length)
     return [
       table(
         `Exempt paths, cluster ${printable(id)}: ${plural(own.length, 'path')} in ${plural(groups.length, 'group')} with one client, port and reason; paths.csv has each.${note}`,

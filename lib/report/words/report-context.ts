@@ -5,6 +5,7 @@ import { printable } from '../../text/printable.ts'
 import { axisOf } from '../drawing/strip.ts'
 import type { Axis } from '../drawing/strip.ts'
 import type { Summary } from '../summary/summary.ts'
+import { sum } from '../summary/sums.ts'
 import { countWords, plural } from './vocabulary.ts'
 
 /** What the words of every section are chosen by. */
@@ -57,18 +58,21 @@ export function firstLines<T>(
   }
 }
 
-/** As {@link firstLines}, of rows that each stand for several items: people count these. `noun` is what an item is called, such as `path`. */
-export function firstRows<T extends readonly unknown[]>(
+/**
+ * As {@link firstLines}, of rows that each stand for several items: people count these. `noun` is what an item is called, such as `path`, and `countOf` how many
+ * a row has.
+ */
+export function firstRows<T>(
   rows: readonly T[],
   most: number,
   where: string,
   noun: string,
+  countOf: (row: T) => number,
 ): { readonly shown: readonly T[]; readonly note: string } {
   const shown = rows.slice(0, most)
   if (shown.length === rows.length) return { shown, note: '' }
-  const [some, all] = [shown, rows].map((list) => list.reduce((sum, items) => sum + items.length, 0))
   return {
     shown,
-    note: ` ${countWords(some ?? 0)} of ${plural(all ?? 0, noun)} are shown, in ${plural(shown.length, 'row')}; all stand in ${where}.`,
+    note: ` ${countWords(sum(shown, countOf))} of ${plural(sum(rows, countOf), noun)} are shown, in ${plural(shown.length, 'row')}; all stand in ${where}.`,
   }
 }

@@ -155,11 +155,14 @@ test('a name that looks like a time and is none is said as it stands', () => {
 })
 
 test('a list that is cut counts what its rows stand for, not its rows', () => {
-  matchesText(firstRows([['a', 'b', 'c'], ['d'], ['e']], 2, 'paths.csv', 'path'), {
-    shown: [['a', 'b', 'c'], ['d']],
-    note: TEXT,
-  })
-  assert.equal(firstRows([['a', 'b']], 1, 'paths.csv', 'path').note, '')
+  matchesText(
+    firstRows([['a', 'b', 'c'], ['d'], ['e']], 2, 'paths.csv', 'path', ({ length }) => length),
+    {
+      shown: [['a', 'b', 'c'], ['d']],
+      note: TEXT,
+    },
+  )
+  assert.equal(firstRows([['a', 'b']], 1, 'paths.csv', 'path', ({ length }) => length).note, '')
 })
 
 test('long tables of the appendix are folded, and before it only those of paths that are listed above', () => {
