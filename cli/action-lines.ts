@@ -8,7 +8,10 @@ import { printable } from '../lib/text/printable.ts'
 const MAX_ACTIONS = 3
 
 /** The first actions with their owners, or why there is none. `moment` words a time. */
-export function actionLines({ actions, figures }: Summary, moment: (time: string) => string): string[] {
+export function actionLines(
+  { actions, figures }: Pick<Summary, 'actions' | 'figures'>,
+  moment: (time: string) => string,
+): string[] {
   // What was open when it was last seen has no cause in this span that an action could end.
   const unseen = figures.openNow - figures.waivedNow - actions.reduce((total, { paths }) => total + paths.length, 0)
   const dark =

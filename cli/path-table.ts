@@ -7,6 +7,7 @@ import type { Mark } from '../lib/report/drawing/state-looks.ts'
 import type { Exposure, PathSummary } from '../lib/report/summary/path-summary.ts'
 import { byName, isClear, pathKey } from '../lib/report/summary/path-summary.ts'
 import { openEpisodes } from '../lib/report/summary/episode-summary.ts'
+import type { Standing } from '../lib/report/summary/standing.ts'
 import type { Summary } from '../lib/report/summary/summary.ts'
 import { CLASS_WORDS, countWords, plural } from '../lib/report/words/vocabulary.ts'
 import { shareWords } from '../lib/text/share-words.ts'
@@ -23,65 +24,106 @@ export type PathFilter = {
 /** How many of the latest windows a strip shows. */
 const STRIP_CELLS = 16
 
-/** A path with what is known of its episodes. */
-type Row = {
-  readonly path: PathSummary
-  readonly exposure: Exposure | undefined
-  /** Open at the end, also where nobody saw the path in the period. */
-  readonly open: Episode | undefined
-  readonly action: number | null
+/** A path at the end of a period: what is shown of it, without the rest of its summary, since a fleet has many. */
+export type PathNow = Pick<
+  PathSummary,
+  'cluster' | 'pathId' | 'class' | 'source' | 'destination' | 'port' | 'verdict'
+> & {
+  readonly state: Mark
+  /** It is not encrypted at the end, or was not when it was last seen. */
+  readonly isOpen: boolean
+  /** It was not encrypted at some time of the period. */
+  readonly isExposed: boolean
+  /** Since when or until when it is not encrypted; `-` if it always was. */
+  readonly since: string
+  /** Of its life, 0 to 1; null if unknown. */
+  readonly seen: number | null
+  readonly strip: string
+  /** Id of the waiver that accepts it; null for none. */
+  readonly waiver: string | null
 }
 
-/** Lines of a table for each class, applications first. */
-export function pathLines(summary: Summary, wanted: PathFilter, console: Pick<Console, 'colors' | 'width'>): string[] {
-  const width = tableWidth(console)
+/** Returns the paths of a summary as they are at the end of its period. */
+export function pathsNow(summary: Summary): readonly PathNow[] {
   const exposures = new Map(
     [...summary.notEncrypted, ...summary.others.flatMap(({ notEncrypted }) => notEncrypted)].map((path) => [
       pathKey(path),
       path,
     ]),
   )
-  const actions = new Map(
-    summary.actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)),
-  )
   const open = openEpisodes([summary.episodes.all, ...summary.others.map(({ episodes }) => episodes)].flat())
-  const rowOf = (path: PathSummary): Row => ({
-    path,
-    exposure: exposures.get(pathKey(path)),
-    open: open.get(pathKey(path)),
-    action: actions.get(pathKey(path)) ?? null,
+  const { moment } = datesOf(summary.period)
+  return summary.paths.map((path): PathNow => {
+    const exposure = exposures.get(pathKey(path))
+    const episode = open.get(pathKey(path))
+    const { cluster, pathId, source, destination, port, verdict } = path
+    return {
+      cluster,
+      pathId,
+      class: path.class,
+      source,
+      destination,
+      port,
+      verdict,
+      state: stateNow(path, exposure),
+      isOpen: exposure?.isOpen === true || episode !== undefined,
+      isExposed: exposure !== undefined,
+      since: sinceText(exposure, episode, moment),
+      seen: path.seen?.share ?? null,
+      strip: path.cells
+        .slice(-STRIP_CELLS)
+        .map((cell) => (cell === null ? ' ' : LOOKS[cell].shape))
+        .join(''),
+      waiver: path.failures.find(({ rule, waiver }) => rule === 'path-is-encrypted' && waiver !== null)?.waiver ?? null,
+    }
   })
-  const rowsOf = (paths: readonly PathSummary[]): readonly Row[] =>
-    paths
-      .map(rowOf)
-      .filter((row) => isWanted(row, wanted))
-      .toSorted(byAttention)
-  const tableOf = (rows: readonly Row[]): readonly string[] =>
-    rows.length === 0 ? [] : tableLines(rows, columns(summary, console.colors), width)
-  const { judgedClasses } = summary.settings
-  const judged = tableOf(rowsOf(summary.paths.filter(({ class: of }) => judgedClasses.includes(of))))
+}
+
+/** Lines of a table for each class, applications first. */
+export function pathLines(
+  paths: readonly PathNow[],
+  standing: Pick<Standing, 'clusters' | 'actions' | 'settings' | 'others'>,
+  console: Pick<Console, 'colors' | 'width'>,
+): string[] {
+  const width = tableWidth(console)
+  const actions = new Map(
+    standing.actions.flatMap(({ number, paths: ended }) => ended.map((path) => [pathKey(path), number] as const)),
+  )
+  const tableOf = (own: readonly PathNow[]): readonly string[] =>
+    own.length === 0
+      ? []
+      : tableLines(
+          own.map((path): Row => ({ ...path, action: actions.get(pathKey(path)) ?? null })).toSorted(byAttention),
+          columns(standing.clusters.length > 1, console.colors),
+          width,
+        )
+  const { judgedClasses } = standing.settings
+  const judged = tableOf(paths.filter(({ class: of }) => judgedClasses.includes(of)))
   return [
     ...judged,
-    ...summary.others.flatMap(({ class: of, paths }) => {
-      const rows = rowsOf(paths)
-      if (rows.length === 0) return []
-      const part = rows.length === paths.length ? '' : `${countWords(rows.length)} of `
-      const heading = `${part}${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, not judged:`
-      return [...(judged.length === 0 ? [] : ['']), heading, ...tableOf(rows)]
+    ...standing.others.flatMap(({ class: of, known }) => {
+      const own = paths.filter((path) => path.class === of)
+      if (own.length === 0) return []
+      const part = own.length === known ? '' : `${countWords(own.length)} of `
+      const heading = `${part}${plural(known, 'path')} of ${CLASS_WORDS[of]}, not judged:`
+      return [...(judged.length === 0 ? [] : ['']), heading, ...tableOf(own)]
     }),
   ]
 }
 
-function isWanted(row: Row, { namespace, state }: PathFilter): boolean {
-  const { path, exposure, open } = row
+/** With the number of the action that ends it; null for none. */
+type Row = PathNow & { readonly action: number | null }
+
+/** Whether a path is asked for. */
+export function isWantedPath(path: PathNow, { namespace, state }: PathFilter): boolean {
   if (namespace !== undefined && ![path.source, path.destination].some((end) => end.namespace === namespace))
     return false
   if (state === undefined) return true
-  return state === 'not-encrypted' ? exposure !== undefined || open !== undefined : stateNow(row) === state
+  return state === 'not-encrypted' ? path.isExposed || path.isOpen : path.state === state
 }
 
 /** What a path is at the end: open episodes first, else what was seen last. */
-function stateNow({ path, exposure }: Pick<Row, 'path' | 'exposure'>): Mark {
+function stateNow(path: PathSummary, exposure: Exposure | undefined): Mark {
   if (exposure?.isOpen === true) return exposure.mark
   const last = path.cells.findLast((cell) => cell !== null && cell !== 'not-observed' && cell !== 'not-collected')
   return last ?? path.mark
@@ -89,63 +131,43 @@ function stateNow({ path, exposure }: Pick<Row, 'path' | 'exposure'>): Mark {
 
 /** The number of the action, then what was not encrypted, then what lacks evidence, then by name. */
 function byAttention(a: Row, b: Row): number {
-  const rank = ({ path, exposure, open, action }: Row) =>
-    exposure?.isOpen === true || open !== undefined
-      ? action === null
-        ? 1
-        : 0
-      : exposure !== undefined
-        ? 2
-        : path.verdict === 'not-enough-evidence'
-          ? 3
-          : 4
-  return rank(a) - rank(b) || (a.action ?? 0) - (b.action ?? 0) || byName(a.path, b.path)
+  const rank = ({ verdict, isOpen, isExposed, action }: Row) =>
+    isOpen ? (action === null ? 1 : 0) : isExposed ? 2 : verdict === 'not-enough-evidence' ? 3 : 4
+  return rank(a) - rank(b) || (a.action ?? 0) - (b.action ?? 0) || byName(a, b)
 }
 
-function columns(summary: Summary, colors: Console['colors']): TerminalColumn<Row>[] {
-  const dates = datesOf(summary.period)
+function columns(hasClusters: boolean, colors: Console['colors']): TerminalColumn<Row>[] {
   return [
-    ...(summary.clusters.length > 1
-      ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ path }: Row) => path.cluster }]
-      : []),
+    ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: Row) => cluster }] : []),
     {
       heading: 'STATE NOW',
       isMain: true,
-      text: (row) => `${LOOKS[stateNow(row)].shape} ${stateNow(row)}`,
-      color: (text, row) =>
-        isClear(stateNow(row)) ? colors.red(text) : stateNow(row) === 'unknown' ? colors.yellow(text) : text,
+      text: ({ state }) => `${LOOKS[state].shape} ${state}`,
+      color: (text, { state }) =>
+        isClear(state) ? colors.red(text) : state === 'unknown' ? colors.yellow(text) : text,
     },
-    { heading: 'SOURCE', isMain: true, text: ({ path }) => endName(path.source) },
-    {
-      heading: 'DESTINATION',
-      isMain: true,
-      text: ({ path }) => `${endName(path.destination)}:${path.port}`,
-    },
-    { heading: 'NOT ENCRYPTED', text: (row) => sinceText(row, dates.moment) },
+    { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },
+    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
+    { heading: 'NOT ENCRYPTED', text: ({ since }) => since },
     {
       heading: 'SEEN',
-      text: ({ path: { seen } }) => (seen === null || seen.share === null ? '-' : shareWords(seen.share)),
-      color: (text, { path }) => (path.verdict === 'not-enough-evidence' ? colors.yellow(text) : text),
+      text: ({ seen }) => (seen === null ? '-' : shareWords(seen)),
+      color: (text, { verdict }) => (verdict === 'not-enough-evidence' ? colors.yellow(text) : text),
     },
+    { heading: 'WINDOWS', text: ({ strip }) => strip },
     {
-      heading: 'WINDOWS',
-      text: ({ path }) =>
-        path.cells
-          .slice(-STRIP_CELLS)
-          .map((cell) => (cell === null ? ' ' : LOOKS[cell].shape))
-          .join(''),
+      heading: 'ACTION',
+      // What a waiver accepts needs no action, and says why.
+      text: ({ action, waiver }) => (action !== null ? String(action) : waiver === null ? '-' : `waiver ${waiver}`),
     },
-    { heading: 'ACTION', text: ({ path, action }) => (action === null ? waiverText(path) : String(action)) },
   ]
 }
 
-/** What a waiver accepts needs no action, and says why. */
-function waiverText({ failures }: PathSummary): string {
-  const { waiver } = failures.find(({ rule, waiver }) => rule === 'path-is-encrypted' && waiver !== null) ?? {}
-  return waiver === undefined || waiver === null ? '-' : `waiver ${waiver}`
-}
-
-function sinceText({ exposure, open }: Row, moment: (time: string) => string): string {
+function sinceText(
+  exposure: Exposure | undefined,
+  open: Episode | undefined,
+  moment: (time: string) => string,
+): string {
   if (exposure === undefined && open !== undefined)
     return `since ${open.sinceUnknown ? 'before ' : ''}${moment(open.openedAt)} (not seen now)`
   if (exposure === undefined) return '-'

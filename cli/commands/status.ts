@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { readStatus } from '../../lib/jobs/read-status.ts'
+import { readFleetStatus } from '../../lib/jobs/read-status.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
-import type { Status, StatusCluster } from '../../lib/report/summary/status.ts'
+import type { FleetStatus, StatusCluster } from '../../lib/report/summary/status.ts'
 import { judgedPathsWords, headlineWords } from '../../lib/report/sections/opening.ts'
 import { actionTitle } from '../../lib/report/words/action-titles.ts'
 import { CLASS_WORDS, countWords, plural } from '../../lib/report/words/vocabulary.ts'
@@ -44,7 +44,7 @@ export function addStatus(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       const removed = options.cluster === undefined ? await removedClusters(clusters, objects) : []
-      const status = await readStatus(
+      const status = await readFleetStatus(
         { clusters, now, version: console.version, removed },
         { objects, progress: console.progress, warn: console.err },
       )
@@ -55,21 +55,21 @@ export function addStatus(program: Command, console: Console): void {
 }
 
 /** The same as an object: numbers and lists, no words but those that clusters wrote. */
-function statusJson({ period, replay, summary, clusters, mail }: Status) {
-  const { figures, others, actions, checkpoint, judgement } = summary
+function statusJson({ period, replay, standing, clusters, mail }: FleetStatus) {
+  const { figures, others, actions, checkpoint, removed, wantedShare } = standing
   return {
     ...period,
     replay,
-    wantedShare: judgement.wantedShare,
+    wantedShare,
     paths: figures,
-    others: others.map(({ class: of, paths, figures: own }) => ({ class: of, known: paths.length, ...own })),
+    others: others.map(({ class: of, known, figures: own }) => ({ class: of, known, ...own })),
     actions: actions.map((action) => ({
       ...action,
       title: actionTitle(action),
       paths: action.paths.map(({ pathId }) => pathId),
     })),
     clusters,
-    removed: summary.removed,
+    removed,
     log:
       checkpoint === null
         ? null
@@ -78,23 +78,23 @@ function statusJson({ period, replay, summary, clusters, mail }: Status) {
   }
 }
 
-function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' | 'width'>): string[] {
-  const { period, replay, summary, clusters } = status
+function statusLines(status: FleetStatus, { colors, width }: Pick<Console, 'colors' | 'width'>): string[] {
+  const { period, replay, standing, clusters } = status
   const dates = datesOf({ ...period, timeZone: 'UTC' })
   const most = tableWidth({ width })
   const folded = (lines: readonly string[]) => (most === null ? lines : lines.flatMap((line) => wrapped(line, most)))
-  const headline = folded([headlineWords(summary)])
+  const headline = folded([headlineWords(standing)])
   const shown = clusters.toSorted(leastSeenFirst).slice(0, FEW_CLUSTERS)
   const left = clusters.length - shown.length
   return [
     ...(replay === null ? [] : folded([printable(replay), ''])),
-    ...(summary.figures.openNow > 0 ? headline.map((line) => colors.red(line)) : headline),
-    ...folded([judgedPathsWords(summary)].filter((words) => words !== '')),
+    ...(standing.figures.openNow > 0 ? headline.map((line) => colors.red(line)) : headline),
+    ...folded([judgedPathsWords(standing)].filter((words) => words !== '')),
     `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
     '',
     ...tableLines(shown, clusterColumns(dates.moment, status, colors), most),
     ...(left === 0 ? [] : [`And ${plural(left, 'more cluster')}; --json has all.`]),
-    ...folded(['', ...othersLine(status), ...actionLines(summary, dates.moment), '']),
+    ...folded(['', ...othersLine(status), ...actionLines(standing, dates.moment), '']),
     ...folded(standingLines(status, dates.moment)),
   ]
 }
@@ -108,7 +108,7 @@ function leastSeenFirst(a: StatusCluster, b: StatusCluster): number {
 
 function clusterColumns(
   moment: (time: string) => string,
-  { period }: Status,
+  { period }: FleetStatus,
   colors: Console['colors'],
 ): TerminalColumn<StatusCluster>[] {
   const share = (value: number | null) => (value === null ? 'not known' : shareWords(value))
@@ -131,19 +131,22 @@ function clusterColumns(
   ]
 }
 
-function othersLine({ summary: { others } }: Status): string[] {
+function othersLine({ standing: { others } }: FleetStatus): string[] {
   if (others.length === 0) return []
   return [
     ...others.map(
-      ({ class: of, paths, figures }) =>
-        `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open: listed apart, not judged.`,
+      ({ class: of, known, figures }) =>
+        `Beside them ${plural(known, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open: listed apart, not judged.`,
     ),
     '',
   ]
 }
 
 /** The log, the next mail, and clusters that are not registered any more. */
-function standingLines({ summary: { checkpoint, removed }, mail }: Status, moment: (time: string) => string): string[] {
+function standingLines(
+  { standing: { checkpoint, removed }, mail }: FleetStatus,
+  moment: (time: string) => string,
+): string[] {
   const log =
     checkpoint === null
       ? 'Log: nothing is sealed yet; see ciphertrail seal --help'

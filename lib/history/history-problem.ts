@@ -20,6 +20,12 @@ export async function historyProblem(cluster: Cluster, objects: Objects): Promis
   return (await lookAt(cluster, objects)).problem?.line
 }
 
+/** Whether nothing at all is kept of a cluster. Reads the state alone. */
+export async function isEmptyHistory(clusterId: string, objects: Objects): Promise<boolean> {
+  const { state } = await readState(clusterId, objects)
+  return state === undefined || sinceOf(state) === null
+}
+
 /** What the state of a cluster tells without its months. */
 export type KnownState = {
   readonly paths: number

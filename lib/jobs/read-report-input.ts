@@ -21,6 +21,9 @@ import { readRecorded } from '../store/registry/registry.ts'
 /** Number of clusters that are read at once: reading one takes more memory than its result. */
 const MAX_READS = 4
 
+/** The same where each cluster is forgotten before the next. */
+const MAX_READS_OF_EACH = 2
+
 /** Number of equally long periods in the trend, including this one. */
 const TREND_PERIODS = 8
 
@@ -49,14 +52,54 @@ export type ReadDeps = {
  * collected, with one line that says why. Throws {@link StoreError} if the store cannot be read, and for a cluster whose history is damaged, or if none is
  * derived, since a rebuild repairs that and a report is kept for good.
  */
-export async function readReportInput(
+export async function readReportInput(instructions: ReportInstructions, deps: ReadDeps): Promise<ReportInput> {
+  const { readOne, judgedInput } = await beginInput(instructions, TREND_PERIODS - 1, deps)
+  const read = await concurrently(instructions.clusters, MAX_READS, readOne)
+  deps.progress?.('Judging the period')
+  const input = judgedInput(read)
+  return { ...input, checkpoint: await readPrintedHead(evidenceOf(input), deps.objects) }
+}
+
+/**
+ * Reads and judges a period as {@link readReportInput} does, each cluster in an input of its own: all of a fleet does not fit into memory. Of an input only
+ * what `make` returns is kept, in the order of the clusters; without a cluster, of one input that
+ * has none. An input has no trend and no signed head: `checkpoint` is the one of all of them. A period that has not ended yet is judged up to the last expected
+ * window of each cluster.
+ */
+export async function readEachCluster<T>(
+  instructions: ReportInstructions,
+  deps: ReadDeps,
+  make: (input: ReportInput) => T,
+): Promise<{ readonly made: readonly T[]; readonly checkpoint: ReportInput['checkpoint'] }> {
+  const { readOne, judgedInput } = await beginInput(instructions, 1, deps)
+  const evidence: string[] = []
+  const made = await concurrently(instructions.clusters, MAX_READS_OF_EACH, async (cluster) => {
+    const input = judgedInput([await readOne(cluster)])
+    evidence.push(...evidenceOf(input))
+    return make(input)
+  })
+  return {
+    made: made.length === 0 ? [make(judgedInput([]))] : made,
+    checkpoint: await readPrintedHead(evidence, deps.objects),
+  }
+}
+
+type ReadCluster = Awaited<ReturnType<typeof readPeriodAndPast>>
+
+/** Reads what is the same for all clusters: returns how one is read, and how those that were read are judged. */
+async function beginInput(
   { clusters, period, now, version, removed = [] }: ReportInstructions,
+  earlierCount: number,
   { objects, progress = () => {}, warn = () => {} }: ReadDeps,
-): Promise<ReportInput> {
+): Promise<{
+  readonly readOne: (cluster: Cluster) => Promise<ReadCluster>
+  /** Without the signed head. */
+  readonly judgedInput: (read: readonly ReadCluster[]) => ReportInput
+}> {
   progress('Reading the history')
   const { problem, notDerived } = await unreadHistories(clusters, objects)
   if (problem !== undefined) throw new StoreError(problem)
-  const earlier = earlierPeriods(period, TREND_PERIODS - 1)
+  const earlier = earlierPeriods(period, earlierCount)
   const [{ declared: scope }, { declared: waivers }] = await Promise.all([
     declaredScope(objects),
     declaredWaivers(objects),
@@ -64,46 +107,51 @@ export async function readReportInput(
   const settings = settingsOf(scope.report)
   const reviews = reviewsBefore(period, earlier[0]?.from ?? period.from, await readReviews(objects))
   const readAs = { now, platformNamespaces: settings.platformNamespaces }
-  const read = await concurrently(clusters, MAX_READS, async (cluster) => {
-    const unread = notDerived.get(cluster.id)
-    if (unread !== undefined) return unreadPeriod(cluster, period, earlier, readAs, unread)
-    try {
-      return await readPeriodAndPast(cluster, period, earlier, readAs, objects)
-    } catch (error) {
-      if (error instanceof StoreError || error instanceof DamagedError) throw error
-      const line = `Cannot read what was collected of cluster "${cluster.id}": ${errorLine(error)}`
-      return unreadPeriod(cluster, period, earlier, readAs, line)
-    }
-  })
-  const kept = read.map(({ current }) => current)
-  progress('Judging the period')
-  const judgement = judge({
-    clusters: kept,
-    scopes: scope.scopes,
-    waivers,
-    settings,
-    period: judgedPeriod(period, kept, now),
-    at: period.to,
-  })
-  for (const line of judgement.errors) warn(line)
-  const checkpoint = await readPrintedHead(
-    kept.flatMap(({ windows }) =>
-      windows.flatMap(({ evidence, also = [] }) => [...(evidence === null ? [] : [evidence]), ...also]),
-    ),
-    objects,
-  )
+  const replays = new Map(clusters.map(({ id, replay }) => [id, replay]))
   return {
-    period,
-    version,
-    clusters: kept,
-    past: read.map(({ past }) => past),
-    settings,
-    judgement,
-    checkpoint,
-    removed,
-    ...(reviews.length === 0 ? {} : { reviews }),
-    ...replayOf(clusters),
+    async readOne(cluster) {
+      const unread = notDerived.get(cluster.id)
+      if (unread !== undefined) return unreadPeriod(cluster, period, earlier, readAs, unread)
+      try {
+        return await readPeriodAndPast(cluster, period, earlier, readAs, objects)
+      } catch (error) {
+        if (error instanceof StoreError || error instanceof DamagedError) throw error
+        const line = `Cannot read what was collected of cluster "${cluster.id}": ${errorLine(error)}`
+        return unreadPeriod(cluster, period, earlier, readAs, line)
+      }
+    },
+    judgedInput(read) {
+      const kept = read.map(({ current }) => current)
+      const judgement = judge({
+        clusters: kept,
+        scopes: scope.scopes,
+        waivers,
+        settings,
+        period: judgedPeriod(period, kept, now),
+        at: period.to,
+      })
+      for (const line of judgement.errors) warn(line)
+      return {
+        period,
+        version,
+        clusters: kept,
+        past: read.map(({ past }) => past),
+        settings,
+        judgement,
+        checkpoint: null,
+        removed,
+        ...(reviews.length === 0 ? {} : { reviews }),
+        ...replayOf(kept.map(({ id }) => replays.get(id))),
+      }
+    },
   }
+}
+
+/** The keys of the attempts that an input is made from. */
+function evidenceOf({ clusters }: ReportInput): string[] {
+  return clusters.flatMap(({ windows }) =>
+    windows.flatMap(({ evidence, also = [] }) => [...(evidence === null ? [] : [evidence]), ...also]),
+  )
 }
 
 /** The reviews of the reports of earlier periods in the trend. */
@@ -118,8 +166,8 @@ function reviewsBefore(
 }
 
 /** The documents' additional note if a cluster is a replay. */
-function replayOf(clusters: readonly Cluster[]): Pick<ReportInput, 'replay'> {
-  const sentences = new Set(clusters.flatMap(({ replay }) => replay ?? []))
+function replayOf(replays: readonly Cluster['replay'][]): Pick<ReportInput, 'replay'> {
+  const sentences = new Set(replays.flatMap((replay) => replay ?? []))
   return sentences.size === 0 ? {} : { replay: [...sentences].join(' ') }
 }
 

@@ -1,17 +1,18 @@
 /** Current state of all clusters, read from the store alone: what `ciphertrail status` shows. */
-import { DAY_SECONDS, type Status, type StatusCluster } from '../report/summary/status.ts'
+import { DAY_SECONDS, type FleetStatus, type Status, type StatusCluster } from '../report/summary/status.ts'
 import { concurrently } from '../concurrently.ts'
 import { observedTime } from '../assess/judge/observed-time.ts'
 import { nextMail } from '../deliver/mail/due-times.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
 import type { Cluster } from '../model/registry.ts'
 import { NOW } from '../report/sections/opening.ts'
+import { joinStandings, standingOf } from '../report/summary/standing.ts'
 import { summarise } from '../report/summary/summary.ts'
 import { lengthOf, timeOf, toSeconds, toTime } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import { presentEnd, presentStart } from '../history/rows/period-rows.ts'
 import type { ReportPeriod } from '../report/report-input.ts'
-import { type ReadDeps, readReportInput } from './read-report-input.ts'
+import { type ReadDeps, readEachCluster, readReportInput } from './read-report-input.ts'
 
 /** The inputs of the status. */
 export type StatusInput = {
@@ -28,22 +29,48 @@ const MAX_READS = 4
 /** Length of the status period. */
 const SPAN_DAYS = 7
 
-/** Reads the status. Throws as {@link readReportInput} does. */
+/** Reads the status with all of the summary, which must fit into memory. Throws as {@link readReportInput} does. */
 export async function readStatus({ clusters, now, version, removed }: StatusInput, deps: ReadDeps): Promise<Status> {
   const period = await statusPeriod(clusters, now, deps)
   const input = await readReportInput({ clusters, period, now, version, removed }, deps)
   const summary = summarise(input)
-  const channels = await readChannels(deps.objects)
-  const mails = channels
-    .map((channel) => ({ channel: channel.id, at: nextMail(channel, timeOf(now)).sendAt }))
-    .toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at))
   return {
     period,
     replay: summary.replay,
     summary,
     clusters: input.clusters.map((cluster) => statusOf(cluster, period)),
-    mail: mails[0] ?? null,
+    mail: await firstMail(now, deps),
   }
+}
+
+/** Reads the status of any number of clusters, one after the other. Throws as {@link readReportInput} does. */
+export async function readFleetStatus(
+  { clusters, now, version, removed }: StatusInput,
+  deps: ReadDeps,
+): Promise<FleetStatus> {
+  const period = await statusPeriod(clusters, now, deps)
+  const { made, checkpoint } = await readEachCluster({ clusters, period, now, version, removed }, deps, (input) => ({
+    standing: standingOf(summarise(input)),
+    clusters: input.clusters.map((cluster) => statusOf(cluster, period)),
+  }))
+  const standing = joinStandings(
+    made.map((one) => one.standing),
+    checkpoint,
+  )
+  return {
+    period,
+    replay: standing.replay,
+    standing,
+    clusters: made.flatMap((one) => one.clusters),
+    mail: await firstMail(now, deps),
+  }
+}
+
+async function firstMail(now: Date, { objects }: Pick<ReadDeps, 'objects'>): Promise<Status['mail']> {
+  const mails = (await readChannels(objects))
+    .map((channel) => ({ channel: channel.id, at: nextMail(channel, timeOf(now)).sendAt }))
+    .toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  return mails[0] ?? null
 }
 
 /** The last seven days, or since the first window, up to the end of the last ended window. */

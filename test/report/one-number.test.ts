@@ -6,7 +6,8 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import picocolors from 'picocolors'
 import { extractText, getDocumentProxy } from 'unpdf'
-import { pathLines } from '../../cli/path-table.ts'
+import { pathLines, pathsNow } from '../../cli/path-table.ts'
+import { DEFAULT_SETTINGS } from '../../lib/assess/judge/stored-scope.ts'
 import { judge } from '../../lib/assess/judge/judge.ts'
 import type { Waiver } from '../../lib/model/judgement.ts'
 import type { PathEpisode } from '../../lib/model/period.ts'
@@ -16,6 +17,7 @@ import { renderHtml } from '../../lib/report/report-html.ts'
 import { renderPdf } from '../../lib/report/report-pdf.ts'
 import { viewOf } from '../../lib/report/report-view.ts'
 import { verdictOf } from '../../lib/report/sections/opening.ts'
+import { type Standing, joinStandings, standingOf } from '../../lib/report/summary/standing.ts'
 import { summaryJson } from '../../lib/report/summary/summary-json.ts'
 import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
 import { sortNews } from '../../lib/deliver/mail/news.ts'
@@ -27,7 +29,7 @@ import { startApi } from '../support/servers/local-api.ts'
 import { propOf, toldBy } from '../support/report/told-documents.ts'
 import { CHANNEL } from '../support/deliver/mail-stories.ts'
 import { HOURS, anyPeriod } from '../support/stored/judged-period.ts'
-import { episode, report, storyOfAWeek } from '../support/stored/report-input.ts'
+import { episode, hours, report, storyOfAWeek } from '../support/stored/report-input.ts'
 
 /** What a place says; undefined: it does not say that. */
 type Said = {
@@ -153,7 +155,12 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
     }
   },
   'the table of paths': (summary) => {
-    const lines = pathLines({ ...summary, others: [] }, {}, { width: null, colors: picocolors.createColors(false) })
+    const paths = pathsNow(summary)
+    const lines = pathLines(
+      paths,
+      { ...standingOf(summary), others: [] },
+      { width: null, colors: picocolors.createColors(false) },
+    )
     const cell = lines[0]?.indexOf('NOT ENCRYPTED') ?? 0
     const told = lines.slice(1).map((line) => line.slice(cell))
     const unseen = told.filter((text) => /^since .*\(not seen now\)/.test(text)).length
@@ -261,6 +268,57 @@ test('every place that shows a number of paths agrees with the figures of the su
     { numRuns: 100 },
   )
   for (const [what, count] of Object.entries(seen)) assert.ok(count > 5, `${what}: only ${count}`)
+})
+
+/** Each cluster alone, as a fleet is read. */
+function joinedOf(input: ReportInput): Standing {
+  const { settings, period, checkpoint } = input
+  const waivers = input.judgement.waivers.map(({ waiver }) => waiver)
+  const scopes = input.judgement.frameworks.flatMap((framework) => framework.scopes)
+  return joinStandings(
+    input.clusters.map((cluster) => {
+      const judgement = judge({ clusters: [cluster], scopes, waivers, settings, period, at: period.to })
+      const past = input.past.filter(({ id }) => id === cluster.id)
+      return standingOf(summarise({ ...input, clusters: [cluster], past, judgement, checkpoint: null }))
+    }),
+    checkpoint,
+  )
+}
+
+test('what is joined of clusters that are read one at a time is what all of them together say', () => {
+  const seen = { actions: 0, before: 0, noBefore: 0, others: 0, waived: 0 }
+  const period = { ...HOURS, label: 'now', timeZone: 'UTC' }
+  const before = { from: '2026-11-19T12:00:00Z', to: HOURS.from, windows: hours({ ...HOURS }), rows: [] }
+  fc.assert(
+    fc.property(
+      fc.tuple(anyPeriod('prod'), anyPeriod('west'), anyPeriod('east')),
+      fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+      fc.constantFrom([], [WAIVER]),
+      fc.boolean(),
+      // Paths of applications are listed apart where only others are judged.
+      fc.constantFrom(DEFAULT_SETTINGS.judgedClasses, ['mesh'] as const),
+      (clusters, hasPast, waivers, isReplay, judgedClasses) => {
+        const settings = { ...DEFAULT_SETTINGS, judgedClasses }
+        const made = withEpisodes(report(clusters, { period, waivers, settings }))
+        const input = {
+          ...made,
+          past: made.past.map((one, index) => ({ ...one, periods: hasPast[index] === true ? [before] : [] })),
+          removed: ['gone'],
+          ...(isReplay ? { replay: 'A replay.' } : {}),
+        }
+        const joined = joinedOf(input)
+        assert.deepEqual(joined, standingOf(summarise(input)))
+        seen.actions += joined.actions.length > 1 ? 1 : 0
+        seen.before += joined.figures.openBefore === null ? 0 : 1
+        seen.noBefore += joined.figures.openBefore === null ? 1 : 0
+        seen.others += joined.others.length
+        seen.waived += joined.figures.waivedNow
+      },
+    ),
+    { numRuns: 60 },
+  )
+  for (const [what, count] of Object.entries(seen)) assert.ok(count > 2, `${what}: only ${count}`)
+  assert.deepEqual(joinedOf(storyOfAWeek()), standingOf(summarise(storyOfAWeek())))
 })
 
 for (const many of ['one path', 'every path'] as const)

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, relative, sep } from 'node:path'
 import { actionLines } from '../../action-lines.ts'
 import type { Console } from '../../console.ts'
-import { pathLines } from '../../path-table.ts'
+import { standingOf } from '../../../lib/report/summary/standing.ts'
+import { isWantedPath, pathLines, pathsNow } from '../../path-table.ts'
 import { tableWidth, wrapped } from '../../terminal-table.ts'
 import { pathOf, writeReport } from '../report.ts'
 import { packDemo } from './pack-demo.ts'
@@ -95,11 +96,12 @@ export async function runDemo(console: DemoConsole): Promise<number> {
 
   const width = tableWidth(console)
   const folded = (texts: readonly string[]) => (width === null ? texts : texts.flatMap((line) => wrapped(line, width)))
+  const open = pathsNow(summary).filter((path) => isWantedPath(path, { state: 'not-encrypted' }))
   const lines = [
     ...folded([replay, '']),
     ...whatWasDone(snapshots, seconds),
     ...folded(['', view.verdict, '']),
-    ...pathLines({ ...summary, others: [] }, { state: 'not-encrypted' }, console),
+    ...pathLines(open, { ...standingOf(summary), others: [] }, console),
     ...folded(['', ...actionLines(summary, datesOf(period).moment), '', 'Not seen', ...view.pageOne.notSeen, '']),
     ...whereLines(report.files),
     sealedLine(verified),

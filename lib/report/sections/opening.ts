@@ -1,6 +1,7 @@
 /** The first lines of the report: the verdict in a sentence, and what must be known beside it. */
 import { printable } from '../../text/printable.ts'
 import type { Figures } from '../summary/figures.ts'
+import type { Standing } from '../summary/standing.ts'
 import type { Summary } from '../summary/summary.ts'
 import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
@@ -8,6 +9,12 @@ import { datesOf, durationWords } from '../../time/dates.ts'
 
 /** The label of a period that ends with the present. */
 export const NOW = 'now'
+
+/** What the headline is made from. */
+export type Headline = Pick<
+  Standing,
+  'period' | 'settings' | 'clusters' | 'expectedWindows' | 'collectedWindows' | 'figures'
+>
 
 /** The sentences on top: what is open, what lacks evidence, and how much was looked at. A cluster of which nothing is known comes first. */
 export function verdictOf(summary: Summary): string {
@@ -20,7 +27,7 @@ export function verdictOf(summary: Summary): string {
 }
 
 /** The verdict in a sentence. A cluster of which nothing is known has one of its own before it. */
-export function headlineWords(summary: Summary): string {
+export function headlineWords(summary: Headline): string {
   const { clusters, expectedWindows, collectedWindows } = summary
   if (clusters.length === 0) return 'Nothing was collected in this period: no cluster was asked.'
   const onClusters = `on ${plural(clusters.length, 'cluster')}`
@@ -40,12 +47,12 @@ export function headlineWords(summary: Summary): string {
 }
 
 /** Clusters of which nothing was observed. */
-export function darkClusters({ clusters }: Pick<Summary, 'clusters'>): Summary['clusters'] {
+export function darkClusters({ clusters }: Pick<Headline, 'clusters'>): Headline['clusters'] {
   return clusters.filter(({ collected, share }) => collected === 0 || share === null || share === 0)
 }
 
 /** Clusters that were collected, and not in the last windows that were expected: what is there now is unknown. */
-export function staleClusters({ clusters, period }: Summary): Summary['clusters'] {
+export function staleClusters({ clusters, period }: Pick<Headline, 'clusters' | 'period'>): Headline['clusters'] {
   // The window that ended a moment ago may be collected in a moment; alerts wait for a second one, too.
   const recent = period.label === NOW ? 2 : 1
   return clusters.filter(
@@ -53,7 +60,7 @@ export function staleClusters({ clusters, period }: Summary): Summary['clusters'
   )
 }
 
-function staleWords(summary: Summary): readonly string[] {
+function staleWords(summary: Headline): readonly string[] {
   const stale = staleClusters(summary)
   if (stale.length === 0) return []
   const { moment } = datesOf(summary.period)
@@ -66,14 +73,14 @@ function staleWords(summary: Summary): readonly string[] {
  * `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` Of clusters whose history cannot be read it says that they may
  * have more.
  */
-export function openPathsWords(summary: Summary): string {
+export function openPathsWords(summary: Headline): string {
   const { openUnknownOn = [] } = summary.figures
   if (openUnknownOn.length === 0) return knownOpenWords(summary)
   const named = `${openUnknownOn.length === 1 ? 'cluster' : 'clusters'} ${openUnknownOn.map(printable).join(', ')}`
   return `${knownOpenWords(summary)} How many are on ${named} is unknown: ${openUnknownOn.length === 1 ? 'its history' : 'their histories'} cannot be read.`
 }
 
-function knownOpenWords(summary: Summary): string {
+function knownOpenWords(summary: Headline): string {
   const { figures, settings } = summary
   const { openNow, openBefore, atSomeTime, judged } = figures
   const path = `${settings.judgedClasses.join(', ')} path`
@@ -117,7 +124,7 @@ function changeWords(openNow: number, openBefore: number, period: string): strin
 }
 
 /** How the other judged paths stand: `389 of 412 judged paths were encrypted whenever seen; 9 need more evidence.` */
-export function judgedPathsWords({ figures, expectedWindows, collectedWindows }: Summary): string {
+export function judgedPathsWords({ figures, expectedWindows, collectedWindows }: Headline): string {
   const { judged, encrypted, notEnoughEvidence } = figures
   if (expectedWindows > 0 && collectedWindows === 0) return 'Which paths were encrypted is unknown.'
   const parts = [

@@ -54,8 +54,8 @@ export function actionsOf(exposures: readonly Exposure[], { clusters, judgement,
     const { cause, fix } = causeOf(path)
     return JSON.stringify([path.cluster, cause, endpointKey(targetOf(path, cause)), fix ?? path.pathId])
   })
-  return [...groups.values()]
-    .flatMap((paths): Omit<Action, 'number'>[] => {
+  return orderActions(
+    [...groups.values()].flatMap((paths): Omit<Action, 'number'>[] => {
       const [first] = paths
       if (first === undefined) return []
       const { cause, fix } = causeOf(first)
@@ -77,9 +77,13 @@ export function actionsOf(exposures: readonly Exposure[], { clusters, judgement,
           clearBytes: sum(paths, ({ clearShare, bytes }) => (clearShare ?? 0) * bytes),
         },
       ]
-    })
-    .sort(byUrgency)
-    .map((action, index) => ({ ...action, number: index + 1 }))
+    }),
+  )
+}
+
+/** Numbers actions, the most urgent first. */
+export function orderActions(actions: readonly Omit<Action, 'number'>[]): Action[] {
+  return actions.toSorted(byUrgency).map((action, index) => ({ ...action, number: index + 1 }))
 }
 
 /**

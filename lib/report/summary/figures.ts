@@ -6,6 +6,7 @@ import type { TimelineMonth } from '../../model/history.ts'
 import { type Episodes, openEpisodes } from './episode-summary.ts'
 import type { Exposure, PathSummary } from './path-summary.ts'
 import { pathKey } from './path-summary.ts'
+import { compareText } from '../../text/order.ts'
 import { lengthOf } from '../../time/windows.ts'
 import { ratio, sum } from './sums.ts'
 
@@ -85,6 +86,26 @@ export function figuresOf(
     notEnoughEvidence,
     encrypted,
     judged: exposures.length + notEnoughEvidence + encrypted,
+    ...(unread.length === 0 ? {} : { openUnknownOn: unread }),
+  }
+}
+
+/** Adds up the figures of clusters that were counted one at a time. */
+export function joinFigures(parts: readonly Figures[]): Figures {
+  const all = (count: (figures: Figures) => number) => sum(parts, count)
+  const before = parts.map(({ openBefore }) => openBefore)
+  const unread = parts.flatMap(({ openUnknownOn = [] }) => openUnknownOn).toSorted(compareText)
+  return {
+    openNow: all(({ openNow }) => openNow),
+    openPlaintext: all(({ openPlaintext }) => openPlaintext),
+    openNoMeshTls: all(({ openNoMeshTls }) => openNoMeshTls),
+    openBefore: before.includes(null) ? null : sum(before, (count) => count ?? 0),
+    atSomeTime: all(({ atSomeTime }) => atSomeTime),
+    waived: all(({ waived }) => waived),
+    waivedNow: all(({ waivedNow }) => waivedNow),
+    notEnoughEvidence: all(({ notEnoughEvidence }) => notEnoughEvidence),
+    encrypted: all(({ encrypted }) => encrypted),
+    judged: all(({ judged }) => judged),
     ...(unread.length === 0 ? {} : { openUnknownOn: unread }),
   }
 }

@@ -1,4 +1,5 @@
 /** How things stand now, as numbers and lists: the words stand where it is shown. */
+import type { Standing } from './standing.ts'
 import type { Summary } from './summary.ts'
 
 /** A day. */
@@ -20,12 +21,16 @@ export type StatusCluster = {
   readonly missingSeconds: number
 }
 
-/** How things stand. */
-export type Status = {
+/** How things stand, with all that is known of the clusters together. */
+export type Status = StatusFacts & { readonly summary: Summary }
+
+/** How things stand on any number of clusters. */
+export type FleetStatus = StatusFacts & { readonly standing: Standing }
+
+type StatusFacts = {
   /** The last seven days, or since the first window. It ends with the last window that is over. */
   readonly period: { readonly from: string; readonly to: string }
   readonly replay: string | null
-  readonly summary: Summary
   readonly clusters: readonly StatusCluster[]
   /** The next mail and its channel; null without a channel. */
   readonly mail: { readonly channel: string; readonly at: string } | null

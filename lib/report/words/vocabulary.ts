@@ -244,7 +244,8 @@ export const CLASS_WORDS: Readonly<Record<PathClass, string>> = {
 }
 
 /** What the period is called in a sentence. */
-export const periodWord = ({ period }: Summary): string => (period.label.startsWith('Week') ? 'the week' : 'the period')
+export const periodWord = ({ period }: Pick<Summary, 'period'>): string =>
+  period.label.startsWith('Week') ? 'the week' : 'the period'
 
 /** Words that begin a sentence. */
 export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)

@@ -1,0 +1,94 @@
+/** Each path once, what asks for attention first: `paths`. */
+import { historyProblem, isEmptyHistory } from '../../../lib/history/history-problem.ts'
+import type { HistoryQuery } from '../../../lib/history/rows/path-history.ts'
+import { readEachCluster } from '../../../lib/jobs/read-report-input.ts'
+import { statusPeriod } from '../../../lib/jobs/read-status.ts'
+import type { Cluster } from '../../../lib/model/registry.ts'
+import type { ReportPeriod } from '../../../lib/report/report-input.ts'
+import { joinStandings, standingOf } from '../../../lib/report/summary/standing.ts'
+import { summarise } from '../../../lib/report/summary/summary.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { toSeconds, toTime } from '../../../lib/time/windows.ts'
+import type { Console } from '../../console.ts'
+import { isWantedPath, pathLines, pathsNow } from '../../path-table.ts'
+import { missingLine, namespaceHint, namespacesOf } from './missing-paths.ts'
+
+/** Without a begin, a period is as long. */
+const SPAN_SECONDS = 7 * 24 * 3600
+
+type Asked = { readonly clusters: readonly Cluster[]; readonly now: Date; readonly wanted: HistoryQuery }
+
+/** Prints the table. Returns false if something is missing. */
+export async function printPathsNow(
+  { clusters, now, wanted }: Asked,
+  { objects, console }: { readonly objects: Objects; readonly console: Console },
+): Promise<boolean> {
+  const period = await shownPeriod({ clusters, now, wanted }, objects)
+  const readable: Cluster[] = []
+  for (const cluster of clusters) {
+    const problem = await historyProblem(cluster, objects)
+    if (problem === undefined) readable.push(cluster)
+    else console.err(problem)
+  }
+  let isComplete = readable.length === clusters.length
+  if (readable.length === 0) return isComplete
+  const { made, checkpoint } = await readEachCluster(
+    { clusters: readable, period, now, version: console.version },
+    { objects, progress: console.progress, warn: console.err },
+    (input) => {
+      const summary = summarise(input)
+      const paths = pathsNow(summary)
+      return {
+        standing: standingOf(summary),
+        rows: paths.filter((path) => isWantedPath(path, wanted)),
+        namespaces: namespacesOf(paths),
+        // Of whatever state: a path that was open when it was last seen has another one in the period.
+        known: paths.filter((path) => isWantedPath(path, { namespace: wanted.namespace })).length,
+      }
+    },
+  )
+  console.progressEnd()
+  const standing = joinStandings(
+    made.map((one) => one.standing),
+    checkpoint,
+  )
+  const rows = made.flatMap((one) => one.rows)
+  const known = made.reduce((sum, one) => sum + one.known, 0)
+  for (const [index, { id, windows, collected }] of standing.clusters.entries()) {
+    const missing = missingLine(
+      {
+        cluster: id,
+        isEmpty: windows.every(({ evidence }) => evidence === null) && (await isEmptyHistory(id, objects)),
+        windows: windows.length,
+        notCollected: windows.length - collected,
+        rows: made[index]?.known ?? 0,
+      },
+      wanted,
+    )
+    if (missing === null) continue
+    if (missing.isLacking) isComplete = false
+    console.err(missing.line)
+  }
+  for (const line of pathLines(rows, standing, console)) console.out(line)
+  if (rows.length > 0) return isComplete
+  // Who filters for what is wrong must not take silence for good news.
+  const dark = known === 0 ? [] : standing.clusters.filter(({ collected, windows }) => collected < windows.length)
+  for (const { id, collected, windows } of dark)
+    console.err(
+      `Not collected: ${windows.length - collected} of ${windows.length} windows of cluster "${id}" from ${period.from} to ${period.to}; what was in them is not known`,
+    )
+  if (known > 0 || isComplete) {
+    const namespaces = new Set(made.flatMap((one) => [...one.namespaces]))
+    const hint = known > 0 ? '' : namespaceHint(wanted.namespace, namespaces)
+    console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.${hint}`)
+  }
+  return isComplete && dark.length === 0
+}
+
+/** The period that is asked for, or the last seven days. It ends with the last window that is over. */
+async function shownPeriod({ clusters, now, wanted: { from, to } }: Asked, objects: Objects): Promise<ReportPeriod> {
+  const status = await statusPeriod(clusters, now, { objects })
+  const end = to === undefined || toSeconds(to) > toSeconds(status.to) ? status.to : to
+  const begin = from ?? (to === undefined ? status.from : toTime(toSeconds(to) - SPAN_SECONDS))
+  return { ...status, from: begin, to: end }
+}
