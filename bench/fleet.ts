@@ -74,6 +74,7 @@ function commandsAt(end: string): readonly (readonly string[])[] {
   return [
     ['status'],
     ['paths'],
+    ['paths', '--history'],
     ['paths', '--history', '--json'],
     ['episodes', '--json'],
     ['diff', `${first}/${middle}`, `${middle}/${end}`],

@@ -1,4 +1,4 @@
-import Table from 'cli-table3'
+import stringWidth from 'string-width'
 import { printable } from '../lib/text/printable.ts'
 
 /** One column of a table for people: a heading and what stands under it. */
@@ -61,7 +61,7 @@ export function wrapped(sentence: string, width: number): string[] {
   let line = ''
   for (const word of words.split(' ')) {
     const next = line === '' ? `${indent}${word}` : `${line} ${word}`
-    if (line.trim() === '' || (next.match(/./gu) ?? []).length <= width) line = next
+    if (line.trim() === '' || stringWidth(next) <= width) line = next
     else {
       lines.push(line)
       line = `${indent}${GAP}${word}`
@@ -80,7 +80,7 @@ function foldedColumns<T>(
   width: number,
 ): TerminalColumn<T>[][] {
   const widthOf = ({ heading, text }: TerminalColumn<T>): number =>
-    rows.reduce((most, row) => Math.max(most, (printable(text(row)).match(/./gu) ?? []).length), heading.length)
+    rows.reduce((most, row) => Math.max(most, stringWidth(printable(text(row)))), stringWidth(heading))
   const widths = new Map(columns.map((column) => [column, widthOf(column)]))
   const lengthOf = (some: readonly TerminalColumn<T>[]): number =>
     some.reduce((sum, column) => sum + (widths.get(column) ?? 0), (some.length - 1) * GAP.length)
@@ -107,31 +107,22 @@ function foldedColumns<T>(
 
 /** The headings and each row, each one line. */
 function linesOf<T>(rows: readonly T[], columns: readonly TerminalColumn<T>[]): string[] {
-  const none = {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-  }
-  const table = new Table({
-    head: columns.map(({ heading }) => heading),
-    chars: { ...none, left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: GAP },
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  })
-  for (const row of rows) {
-    table.push(
-      columns.map(({ text, color }) => {
-        const shown = printable(text(row))
-        return color === undefined ? shown : color(shown, row)
-      }),
-    )
-  }
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
+  const shown = rows.map((row) => columns.map(({ text }) => printable(text(row))))
+  const widths = columns.map(({ heading }, index) =>
+    shown.reduce((most, cells) => Math.max(most, stringWidth(cells[index] ?? '')), stringWidth(heading)),
+  )
+  const padded = (text: string, index: number) => text + ' '.repeat((widths[index] ?? 0) - stringWidth(text))
+  const lineOf = (cells: readonly string[]) => cells.join(GAP).trimEnd()
+  return [
+    lineOf(columns.map(({ heading }, index) => padded(heading, index))),
+    ...rows.map((row, at) =>
+      lineOf(
+        columns.map(({ color }, index) => {
+          const cell = shown[at]?.[index] ?? ''
+          const rest = padded(cell, index).slice(cell.length)
+          return `${color === undefined ? cell : color(cell, row)}${rest}`
+        }),
+      ),
+    ),
+  ]
 }

@@ -83,6 +83,26 @@ test('wrapped() keeps the indent of a sentence, on each of its lines', () => {
   assert.deepEqual(wrapped('', 12), [''])
 })
 
+test('what takes two cells of a terminal counts as two', () => {
+  const rows = [
+    ['mtls', '商店/网页', '-', 'shop/web'],
+    ['mtls', 'shop/web', '-', 'shop/web'],
+  ]
+  const [state, source, , destination] = COLUMNS
+  assert.ok(state && source && destination)
+  const columns = [state, source, destination]
+  assert.deepEqual(tableLines(rows, columns), [
+    'STATE  SOURCE     DESTINATION',
+    'mtls   商店/网页  shop/web',
+    'mtls   shop/web   shop/web',
+  ])
+  // The longest line has 29 cells.
+  assert.equal(tableLines(rows, columns, 29).length, 3)
+  assert.ok(tableLines(rows, columns, 28).length > 3)
+  assert.deepEqual(wrapped('商店 网页', 9), ['商店 网页'])
+  assert.deepEqual(wrapped('商店 网页', 8), ['商店', '  网页'])
+})
+
 test('colours change no place of anything', () => {
   const red = (text: string) => `\u001b[31m${text}\u001b[39m`
   const coloured = COLUMNS.map((one) => ({ ...one, color: red }))
