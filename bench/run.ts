@@ -4,7 +4,7 @@
  */
 import { benchCollecting } from './collecting.ts'
 import { benchColdStart } from './cold-start.ts'
-import { benchFleet } from './fleet.ts'
+import { benchFleet } from './fleet/fleet.ts'
 import { benchHistory } from './history.ts'
 import { benchPacking } from './packing.ts'
 import { benchQuerying } from './querying.ts'
