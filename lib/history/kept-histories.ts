@@ -2,8 +2,8 @@
  * What readers ask for most, kept in memory: what was not encrypted, and which windows were collected. It is read again only for clusters whose state changed, so
  * that the number of clusters costs little.
  */
-import { UNENCRYPTED_STATES } from '../assess/window/episode-lifecycle.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
+import { UNENCRYPTED_STATES } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
 import { parseEvidenceKey, evidenceKey, stateKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'

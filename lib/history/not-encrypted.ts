@@ -2,9 +2,9 @@
  * Tables of unencrypted intervals of all clusters, one for each month. They are so small that the most frequent question reads a handful of objects, whatever
  * the number of clusters. They are made from written months and name their sources.
  */
-import { UNENCRYPTED_STATES } from '../assess/window/episode-lifecycle.ts'
 import { concurrently } from '../concurrently.ts'
 import type { Episode, Interval } from '../model/history.ts'
+import { UNENCRYPTED_STATES } from '../model/path.ts'
 import { notEncryptedKey, notEncryptedPrefix, parseNotEncryptedKey } from '../store/keys.ts'
 import { sha256Of } from '../store/objects/derived-object.ts'
 import { type Objects, PreconditionFailedError } from '../store/objects/objects.ts'

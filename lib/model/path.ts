@@ -16,6 +16,9 @@ export const STATES = [
 /** The encryption state of a path. */
 export type State = (typeof STATES)[number]
 
+/** The states of traffic without mesh TLS, allowed or refused. */
+export const UNENCRYPTED_STATES: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls'])
+
 /** `refused`: policy stopped the traffic; evidence of enforcement, not of plain text delivered. */
 export type Outcome = 'allowed' | 'refused'
 

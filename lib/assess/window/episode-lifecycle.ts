@@ -1,6 +1,6 @@
 import { toSeconds } from '../../time/windows.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../model/window.ts'
-import type { PathEnds, State } from '../../model/path.ts'
+import { type PathEnds, type State, UNENCRYPTED_STATES } from '../../model/path.ts'
 import type { Episode } from '../../model/history.ts'
 import type { Window } from '../../model/time.ts'
 import { workloadKey } from '../pods/facts.ts'
@@ -15,9 +15,6 @@ export function isEncrypted(state: State): boolean {
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
   return UNENCRYPTED_STATES.has(state) && outcome === 'allowed'
 }
-
-/** The states of traffic without mesh TLS, allowed or refused. */
-export const UNENCRYPTED_STATES: ReadonlySet<PathWindow['state']> = new Set(['plaintext', 'no-mesh-tls'])
 
 /** Facts of one window that decide episodes, prepared once for all paths by {@link readingsOf}. */
 export type Readings = {

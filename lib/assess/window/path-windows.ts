@@ -1,6 +1,6 @@
 import type { Destination, State } from '../../model/path.ts'
 import type { Edge, PathWindow } from '../../model/window.ts'
-import { STATES } from '../../model/path.ts'
+import { STATES, UNENCRYPTED_STATES } from '../../model/path.ts'
 import { aroundProxy } from '../pods/around-proxy.ts'
 import { BY_RATE } from '../counters/classify.ts'
 import { type PathCause, causesOf, dialledPorts, skipsAny } from './path-cause.ts'
@@ -115,7 +115,7 @@ function unexplainedEnds(outbound: readonly ReadEdge[], causeOf: PathInput['caus
 
 /** Whether traffic in a state was or may have been plaintext: unknown is not a pass. */
 function mayBeClear(state: State): boolean {
-  return state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
+  return UNENCRYPTED_STATES.has(state) || state === 'unknown'
 }
 
 /** Ends (workload, port) that let in unnamed traffic that was or may have been plaintext. */

@@ -1,4 +1,5 @@
 import { toSeconds } from '../../time/windows.ts'
+import { UNENCRYPTED_STATES } from '../../model/path.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { readPresentOrProblem } from '../../history/history-problem.ts'
@@ -50,12 +51,10 @@ export function notKnown(
   return null
 }
 
-/** The states of which histories are kept. */
-const UNENCRYPTED: ReadonlySet<NonNullable<HistoryQuery['state']>> = new Set([
-  'not-encrypted',
-  'plaintext',
-  'no-mesh-tls',
-])
+/** Whether histories are kept of a state. */
+function isKept(state: HistoryQuery['state']): boolean {
+  return state !== undefined && (state === 'not-encrypted' || UNENCRYPTED_STATES.has(state))
+}
 
 /** Reads what the paths of a cluster were in a period, and how much of it is known. Rows have no fix: few of them are shown. */
 export async function readCluster(
@@ -75,7 +74,7 @@ export async function readCluster(
   },
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
   const asked = { cluster, now, period: { from, to } }
-  const own = filters.state !== undefined && UNENCRYPTED.has(filters.state) ? histories : undefined
+  const own = isKept(filters.state) ? histories : undefined
   const known =
     (await own?.known(asked, objects)) ??
     (await (own?.read(asked, objects) ?? readPresentOrProblem(cluster, now, objects, { from, to })))

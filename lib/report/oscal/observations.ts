@@ -1,5 +1,6 @@
 /** What was seen: of each judged path, of each rule, and for each control that it is an input of. None of it says that a control is met. */
 import type { Verdict } from '../../model/judgement.ts'
+import { UNENCRYPTED_STATES } from '../../model/path.ts'
 import { stableUuid } from '../stable-uuid.ts'
 import { type PathDetails, isOpenAtEnd } from '../summary/path-details.ts'
 import { type PathSummary, isClear } from '../summary/path-summary.ts'
@@ -63,7 +64,7 @@ export function* pathObservations(
 
 /** The last window that shows what the path counts as, else the last that was collected; -1 for none. */
 function decisiveWindow({ cells, mark, windows }: PathSummary): number {
-  const wanted = isClear(mark) ? (['plaintext', 'no-mesh-tls'] as const) : [mark]
+  const wanted = isClear(mark) ? [...UNENCRYPTED_STATES] : [mark]
   // By their counts first: most paths without enough evidence have no such cell, and thousands of others.
   const shown = wanted.some((one) => windows[one] > 0)
     ? cells.findLastIndex((cell) => cell !== null && wanted.some((one) => one === cell))

@@ -1,5 +1,6 @@
 /** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
 import type { Cause, Corroborated, Endpoint, Enforcement, PathClass, PathEnds, Source } from '../../model/path.ts'
+import { UNENCRYPTED_STATES } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { CountedRow, Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding, Seen, Verdict } from '../../model/judgement.ts'
@@ -66,7 +67,7 @@ export const JUDGED: readonly Mark[] = ['plaintext', 'no-mesh-tls', 'unknown', '
 const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observed', 'not-collected']
 
 /** Whether a state is of traffic that the mesh did not encrypt. */
-export const isClear = (state: string): boolean => state === 'plaintext' || state === 'no-mesh-tls'
+export const isClear = (state: string): boolean => (UNENCRYPTED_STATES as ReadonlySet<string>).has(state)
 
 /** What a path with these marks counts as. */
 export function countedAs(marks: Iterable<Mark | null>): Mark {

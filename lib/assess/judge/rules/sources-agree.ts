@@ -3,6 +3,7 @@ import type { PacketDifference, PathIdentity } from '../../../model/period.ts'
 import type { VizDifference } from '../../../model/window.ts'
 import { compareText } from '../../../text/order.ts'
 import { workloadKey } from '../../pods/facts.ts'
+import { isNotEncrypted } from '../../window/episode-lifecycle.ts'
 import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, windowCount } from '../rule.ts'
 import { withUnknownWindows } from '../seen.ts'
 
@@ -113,13 +114,9 @@ function shown({ reason }: VizDifference): string {
   return reason === '' ? 'a tick' : `"${reason}"`
 }
 
-function isClear(state: string): boolean {
-  return state === 'plaintext' || state === 'no-mesh-tls'
-}
-
 /** A tick where traffic was clear, a reason where all was mutual TLS, and a pair that no proxy told of; beside what is unknown or refused a tick says nothing. */
 function isContradiction({ reason, path }: VizDifference): boolean {
-  return reason !== '' || path === null || (path.outcome === 'allowed' && isClear(path.state))
+  return reason !== '' || path === null || isNotEncrypted(path)
 }
 
 function oursOf({ reason, path }: VizDifference): string {
