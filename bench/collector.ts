@@ -1,9 +1,9 @@
 import { enableCompileCache } from 'node:module'
-import { setFlagsFromString } from 'node:v8'
+import { keepHeapSmall } from '../lib/small-heap.ts'
 
 // The collector alone: what is asked, checked and stored as evidence, without deriving. Arguments: store, window's start and end, now.
 enableCompileCache()
-setFlagsFromString('--semi-space-growth-factor=1')
+keepHeapSmall()
 const [{ openCluster }, { collectWindow }, { directoryObjects }, { readClusters }, { writeAttempt }, { readConfig }] =
   await Promise.all([
     import('../lib/collect/cluster/open-cluster.ts'),

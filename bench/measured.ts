@@ -1,10 +1,9 @@
 import { enableCompileCache } from 'node:module'
-import { setFlagsFromString } from 'node:v8'
+import { keepHeapSmall } from '../lib/small-heap.ts'
 
 // As bin/ciphertrail.js starts: compiled code is kept between starts, and the heap stays small.
 enableCompileCache()
-setFlagsFromString('--semi-space-growth-factor=1')
-setFlagsFromString('--heap-growing-percent=75')
+keepHeapSmall()
 const { main } = await import('../cli/main.ts')
 const { costOfProcess } = await import('./processes.ts')
 

@@ -1,7 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
+import { keepHeapSmall } from '../lib/small-heap.ts'
 
 // As bin/ciphertrail.js starts.
-setFlagsFromString('--semi-space-growth-factor=1')
+keepHeapSmall()
 const { keepPack } = await import('../lib/jobs/packs/keep-pack.ts')
 const { openStore } = await import('../test/store/objects/open-s3.ts')
 const { reportsPrefix } = await import('../lib/store/report-keys.ts')

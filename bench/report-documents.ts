@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Judgement } from '../lib/model/judgement.ts'
+import { keepHeapSmall } from '../lib/small-heap.ts'
 import { peakMegabytes } from '../test/support/process/peak-memory.ts'
 
 // The documents of a large period, and what they cost, as a line of JSON. Arguments: paths, weeks, the folder to write to.
 enableCompileCache()
 // As bin/ciphertrail.js starts.
-setFlagsFromString('--semi-space-growth-factor=1')
-setFlagsFromString('--heap-growing-percent=75')
+keepHeapSmall()
 /** The processor seconds of this process: what others do on the machine is not in them. */
 const cpu = (): number => {
   const { user, system } = process.cpuUsage()

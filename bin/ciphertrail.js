@@ -10,7 +10,6 @@ import * as nodeModule from 'node:module'
 import { constants } from 'node:os'
 import { dirname, join, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
 
 const oldestMajor = 24
 
@@ -42,17 +41,16 @@ if (majorOf(process.versions.node) >= oldestMajor) {
 async function run() {
   // Compiled code is kept between starts, which halves the time to the first word of most commands.
   nodeModule.enableCompileCache?.()
-  // V8 lets the space for new objects grow with the machine's memory; answers of a large cluster would fill all of it.
-  setFlagsFromString('--semi-space-growth-factor=1')
-  // ... and waits to collect until the rest is four times what is in use: less than twice is enough.
-  setFlagsFromString('--heap-growing-percent=75')
   if (self.includes(`${sep}node_modules${sep}`)) stripTypesInPackage()
   // A reader that has seen enough (`| head`) closes the pipe; that is no failure.
   process.stdout.on('error', (error) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
-  const { main } = await import(new URL('../cli/main.ts', pathToFileURL(self)).href)
+  const load = (file) => import(new URL(`../${file}`, pathToFileURL(self)).href)
+  const { keepHeapSmall } = await load('lib/small-heap.ts')
+  keepHeapSmall()
+  const { main } = await load('cli/main.ts')
   process.exitCode = await main(process.argv.slice(2))
 }
 

@@ -1,9 +1,8 @@
 /** Folds the latest windows of a store that {@link benchFleet} made into months, as the daily job does, in a process of its own. What it cost is the last line on standard error. */
-import { setFlagsFromString } from 'node:v8'
+import { keepHeapSmall } from '../../lib/small-heap.ts'
 
 // As bin/ciphertrail.js starts.
-setFlagsFromString('--semi-space-growth-factor=1')
-setFlagsFromString('--heap-growing-percent=75')
+keepHeapSmall()
 const { updateNotEncrypted } = await import('../../lib/history/not-encrypted.ts')
 const { compactHistory } = await import('../../lib/jobs/compact-history.ts')
 const { directoryObjects } = await import('../../lib/store/objects/directory.ts')

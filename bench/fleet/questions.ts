@@ -1,9 +1,9 @@
 /** Asks a store that {@link benchFleet} made, in a process of its own: what it takes at most is what the questions take. */
-import { setFlagsFromString } from 'node:v8'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { readNotEncrypted } from '../../lib/history/not-encrypted.ts'
 import { createApi } from '../../lib/query/api.ts'
 import { parseRecentKey } from '../../lib/store/keys.ts'
+import { keepHeapSmall } from '../../lib/small-heap.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { toSeconds, toTime } from '../../lib/time/windows.ts'
@@ -12,8 +12,7 @@ import { median } from '../processes.ts'
 import { type Extent, clusterIds, endOf } from '../synthetic-store.ts'
 
 // As bin/ciphertrail.js starts.
-setFlagsFromString('--semi-space-growth-factor=1')
-setFlagsFromString('--heap-growing-percent=75')
+keepHeapSmall()
 
 const RUNS = 40
 const PAGE = 100

@@ -1,6 +1,7 @@
 /** The parent's side of workers: starts them, keeps one, and kills those that take too long. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { countEnd, MAX_ENDS } from '../../store/evidence/set-aside.ts'
+import { FIXED_YOUNG_SPACE } from '../../small-heap.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { CollectedDue } from '../collect-window.ts'
 import type { Compacted, Job, WorkerMessage } from './job.ts'
@@ -78,8 +79,7 @@ export function workerPool(
 
   function start(): ChildProcess {
     const child = fork(entry, args, {
-      // V8 sizes the space for new objects by the machine's memory.
-      execArgv: [`--max-old-space-size=${memoryMb}`, '--semi-space-growth-factor=1'],
+      execArgv: [`--max-old-space-size=${memoryMb}`, FIXED_YOUNG_SPACE],
       // Discard V8's output about exhausted memory.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
