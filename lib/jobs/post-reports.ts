@@ -142,25 +142,24 @@ async function postReport(
   const name = [channel.id, report.key, webhook?.format, webhook?.url].join(' ')
   if (webhook === null || settled?.has(name) === true) return DONE
   const recipient = endpointPseudonym(webhook.url)
-  const deliveryOf = (piece: string) => ({ kind: 'report', period: piece, channel: channel.id, recipient }) as const
-  // Claims come first: most looks find that nothing is due, and documents are large.
-  let sent = 0
-  let next = await standingOf(deliveryOf(pieceId(report.key, webhook.format, 1)), report, { objects, now })
-  while (next === 'sent')
-    next = await standingOf(deliveryOf(pieceId(report.key, webhook.format, ++sent + 1)), report, { objects, now })
-  if (next !== 'due') return next
-  const pieces = await piecesOf(report, webhook.format, objects)
-  if (typeof pieces === 'string') return { isWaiting: false, problem: pieces }
-  for (const { id, body } of pieces.slice(sent)) {
-    const delivery = deliveryOf(id)
+  let pieces: readonly ReportPiece[] | string | undefined
+  for (let number = 1; ; number++) {
+    const id = pieceId(report.key, webhook.format, number)
+    const delivery = { kind: 'report', period: id, channel: channel.id, recipient } as const
     const standing = await standingOf(delivery, report, { objects, now })
     if (standing === 'sent') continue
     if (standing !== 'due') return standing
+    // Claims come first: most looks find that nothing is due, and documents are large.
+    pieces ??= await piecesOf(report, webhook.format, objects)
+    if (typeof pieces === 'string') return { isWaiting: false, problem: pieces }
+    const piece = pieces[number - 1]
+    // The piece after the last one is due for ever.
+    if (piece === undefined) break
     if (isOver()) return WAITING
     const made = await deliverOnce(
       delivery,
       true,
-      () => repeatableOutcome(() => post(webhook, { id, body, timeoutMs: POST_MS }, now())),
+      () => repeatableOutcome(() => post(webhook, { ...piece, timeoutMs: POST_MS }, now())),
       { objects, now },
     )
     if (made === null) return WAITING
