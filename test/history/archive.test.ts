@@ -4,7 +4,6 @@ import fc from 'fast-check'
 import type { AssessInput } from '../../lib/assess/window/window.ts'
 import { toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
-import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { State as PathState } from '../../lib/model/path.ts'
 import type { Window } from '../../lib/model/time.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
@@ -45,6 +44,7 @@ import {
 } from '../../lib/history/cluster-state.ts'
 import { busyStore } from '../support/stored/busy-store.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { demoCluster, shownBy, showingSnapshot } from '../support/stored/showing-snapshot.ts'
 import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/stored/window-results.ts'
 import { emptyTimeline } from '../../lib/history/fold-state.ts'
 
@@ -52,13 +52,7 @@ const HOUR = 3600
 const LOOKED_AT = new Date('2026-12-02T00:00:00Z')
 const FIRST = toSeconds('2026-11-27T00:00:00Z')
 
-const cluster: Cluster = {
-  id: 'demo',
-  registeredAt: '2026-11-01T00:00:00Z',
-  linkerdNamespace: 'linkerd',
-  vizNamespace: 'linkerd-viz',
-  windows: [sized('2026-11-01T00:00:00Z', 360)],
-}
+const cluster: Cluster = { ...demoCluster, windows: [sized('2026-11-01T00:00:00Z', 360)] }
 
 /** Windows larger than any that can be registered, so that a day is few of them. */
 function sized(since: string, minutes: number): Cluster['windows'][number] {
@@ -97,36 +91,14 @@ const idOf = ({ window, number }: Attempt): EvidenceId => ({ cluster: cluster.id
 async function put(objects: Objects, ...attempts: readonly Attempt[]): Promise<void> {
   for (const attempt of attempts) {
     const { window, complete, listsAfter, state } = attempt
-    const snapshot: Snapshot = {
-      format: 'ciphertrail/snapshot/1',
-      cluster: cluster.id,
-      window,
-      linkerdNamespace: 'linkerd',
-      vizNamespace: 'linkerd-viz',
-      collector: { name: 'ciphertrail', version: '0.1.0' },
-      startedAt: window.end,
-      endedAt: window.end,
-      complete,
-      metrics: {
-        status: 'complete',
-        errors: [],
-        prometheusTime: null,
-        answers: [{ name: 'state', query: 'state', time: '0', body: JSON.stringify(state) }],
-      },
-      kubernetes: {
-        status: listsAfter === null ? 'failed' : 'complete',
-        errors: [],
-        takenAt: listsAfter === null ? null : toTime(toSeconds(window.end) + listsAfter),
-        lists: [],
-      },
-    }
+    const snapshot = showingSnapshot(window, state, { complete, listsAfter })
     await objects.putOnce(evidenceKey(idOf(attempt)), await encodeSnapshot(snapshot))
   }
 }
 
 /** Stands in for the classifier: a result tells what it was made from, so that one made from anything else has other bytes. */
 function assess({ key, snapshot, before, after }: AssessInput): WindowResult {
-  const state = JSON.parse(snapshot.metrics.answers[0]?.body ?? 'null') as PathState | null
+  const state = shownBy(snapshot) as PathState | null
   const ends = state === 'unknown' ? unnamed80 : named80
   return windowResult(snapshot.window, {
     inputs: { evidence: key, before: before?.key ?? null, after: after?.key ?? null },

@@ -30,13 +30,18 @@ import { DamagedError, encodeDerived, sha256Of } from '../../lib/store/objects/d
 import { readExpected, readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
-import type { Cluster } from '../../lib/model/registry.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { State } from '../../lib/model/path.ts'
 import type { Window } from '../../lib/model/time.ts'
 import { uniteNamespaces } from '../../lib/assess/pods/labelled-namespaces.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
+import {
+  demoCluster as cluster,
+  demoHour as hour,
+  shownBy,
+  showingSnapshot,
+} from '../support/stored/showing-snapshot.ts'
 import {
   anyHistory,
   coverageOf,
@@ -49,14 +54,6 @@ import {
 import { emptyTimeline } from '../../lib/history/fold-state.ts'
 import { errorText, matchesText, textWith } from '../support/texts/matches-text.ts'
 
-const cluster: Cluster = {
-  id: 'demo',
-  registeredAt: '2026-11-01T00:00:00Z',
-  linkerdNamespace: 'linkerd',
-  vizNamespace: 'linkerd-viz',
-  windows: [{ since: '2026-11-01T00:00:00Z', minutes: 60 }],
-}
-
 const root = await mkdtemp(join(tmpdir(), 'derive-'))
 after(() => rm(root, { recursive: true }))
 
@@ -66,12 +63,6 @@ const deps = (objects: Objects, read: DeriveDeps['assess'] = assess): DeriveDeps
   assess: read,
   unsettledSeconds: 2 * 3600,
 })
-
-/** The hour number `index` from 2026-11-30T20:00Z on: the month ends after the fourth. */
-function hour(index: number): Window {
-  const start = Date.UTC(2026, 10, 30, 20) / 1000 + index * 3600
-  return { start: toTime(start), end: toTime(start + 3600) }
-}
 
 /** An attempt as evidence: its key and its bytes. */
 type Evidence = { readonly key: string; readonly body: () => Promise<Uint8Array> }
@@ -90,35 +81,13 @@ type Attempt = {
 
 function evidenceOf({ index, number, complete, listsAfter, observed, states }: Attempt): Evidence {
   const window = hour(index)
-  const snapshot: Snapshot = {
-    format: 'ciphertrail/snapshot/1',
-    cluster: cluster.id,
-    window,
-    linkerdNamespace: 'linkerd',
-    vizNamespace: 'linkerd-viz',
-    collector: { name: 'ciphertrail', version: '0.1.0' },
-    startedAt: window.end,
-    endedAt: window.end,
-    complete,
-    metrics: {
-      status: 'complete',
-      errors: [],
-      prometheusTime: null,
-      answers: [{ name: 'states', query: 'states', time: '0', body: JSON.stringify({ observed, states }) }],
-    },
-    kubernetes: {
-      status: listsAfter === null ? 'failed' : 'complete',
-      errors: [],
-      takenAt: listsAfter === null ? null : toTime(toSeconds(window.end) + listsAfter),
-      lists: [],
-    },
-  }
+  const snapshot = showingSnapshot(window, { observed, states }, { complete, listsAfter })
   return { key: evidenceKey({ cluster: cluster.id, window, attempt: number }), body: () => encodeSnapshot(snapshot) }
 }
 
 /** Stands in for the classifier: shows the states that the snapshot tells, and which lists it was given. */
 function assess({ key, snapshot, before, after: next }: AssessInput): WindowResult {
-  const { observed, states } = JSON.parse(snapshot.metrics.answers[0]?.body ?? '') as {
+  const { observed, states } = shownBy(snapshot) as {
     observed: number
     states: (State | null)[]
   }

@@ -8,16 +8,19 @@ import { readHistory, readState } from '../../../lib/history/cluster-state.ts'
 import { readRecent } from '../../../lib/history/recent.ts'
 import { REPLACEABLE, isRecentOf, openRecent } from '../../../lib/history/recent/recent-object.ts'
 import { recentProblem, writeRecent } from '../../../lib/history/recent/write-recent.ts'
-import type { Cluster } from '../../../lib/model/registry.ts'
-import type { Window } from '../../../lib/model/time.ts'
 import type { WindowResult } from '../../../lib/model/window.ts'
 import { checkDerivedObjects } from '../../../lib/seal/verify/check-derived.ts'
 import { encodeSnapshot } from '../../../lib/store/evidence/evidence.ts'
 import { evidenceKey, parseEvidenceKey, recentKey, windowKey } from '../../../lib/store/keys.ts'
 import { sha256Of } from '../../../lib/store/objects/derived-object.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
-import { toTime } from '../../../lib/time/windows.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
+import {
+  demoCluster as cluster,
+  demoHour as hour,
+  shownBy,
+  showingSnapshot,
+} from '../../support/stored/showing-snapshot.ts'
 import {
   anyHistory,
   named80,
@@ -28,22 +31,8 @@ import {
 } from '../../support/stored/window-results.ts'
 import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
-const cluster: Cluster = {
-  id: 'demo',
-  registeredAt: '2026-11-01T00:00:00Z',
-  linkerdNamespace: 'linkerd',
-  vizNamespace: 'linkerd-viz',
-  windows: [{ since: '2026-11-01T00:00:00Z', minutes: 60 }],
-}
-
 /** Windows that ended eight hours before the last one go into months. */
 const deps = (objects: Objects): DeriveDeps => ({ objects, assess })
-
-/** The hour number `index` from 2026-11-30T20:00Z on: the month ends after the fourth. */
-function hour(index: number): Window {
-  const start = Date.UTC(2026, 10, 30, 20) / 1000 + index * 3600
-  return { start: toTime(start), end: toTime(start + 3600) }
-}
 
 type Evidence = { readonly key: string; readonly body: Uint8Array }
 
@@ -51,29 +40,12 @@ type Evidence = { readonly key: string; readonly body: Uint8Array }
 async function showing(index: number, shown: Partial<WindowResult>, attempt = 1): Promise<Evidence> {
   const window = hour(index)
   const key = evidenceKey({ cluster: cluster.id, window, attempt })
-  const body = await encodeSnapshot({
-    format: 'ciphertrail/snapshot/1',
-    cluster: cluster.id,
-    window,
-    linkerdNamespace: 'linkerd',
-    vizNamespace: 'linkerd-viz',
-    collector: { name: 'ciphertrail', version: '0.1.0' },
-    startedAt: window.end,
-    endedAt: window.end,
-    complete: true,
-    metrics: {
-      status: 'complete',
-      errors: [],
-      prometheusTime: null,
-      answers: [{ name: 'shown', query: 'shown', time: '0', body: JSON.stringify(shown) }],
-    },
-    kubernetes: { status: 'complete', errors: [], takenAt: window.end, lists: [] },
-  })
+  const body = await encodeSnapshot(showingSnapshot(window, shown))
   return { key, body }
 }
 
 function assess({ key, snapshot, before, after }: AssessInput): WindowResult {
-  const shown = JSON.parse(snapshot.metrics.answers[0]?.body ?? '') as Partial<WindowResult>
+  const shown = shownBy(snapshot) as Partial<WindowResult>
   const { window } = snapshot
   return windowResult(window, {
     ...shown,
