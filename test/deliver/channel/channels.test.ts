@@ -13,6 +13,7 @@ import { readRecipients } from '../../../lib/deliver/channel/recipients.ts'
 import { changeKey, changesPrefix } from '../../../lib/store/keys.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { compareText } from '../../../lib/text/order.ts'
+import { SURROUNDINGS } from '../../support/deliver/channel-surroundings.ts'
 import { freshStore } from '../../support/stored/fresh-store.ts'
 import { recipientsKey } from '../../../lib/store/delivery-keys.ts'
 import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
@@ -226,8 +227,6 @@ test('isOfChannel() takes a path for a channel if either named end is in one of 
   assert.equal(isOfChannel(all, ends('', '')), true)
 })
 
-const NO_WEBHOOK = { unreadSecrets: new Map<string, string>(), isShared: false }
-
 test('checkChannel() says why nobody would get a mail, or one that says nothing', async (t) => {
   const objects = await freshStore(t)
   await add(objects, { id: 'a', clusters: ['prod'], namespaces: ['pay-*', 'typo'], recipients: ['ada@example.com'] })
@@ -235,12 +234,9 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
   const [a, b] = await readChannels(objects)
   assert.ok(a && b)
   const around = {
-    clusters: ['prod'],
+    ...SURROUNDINGS,
     recipients: await readRecipients(objects),
-    suppressions: [],
     namespaces: new Map([['prod', new Set(['pay-eu'])]]),
-    lastReport: null,
-    ...NO_WEBHOOK,
     now: '2026-10-20T00:00:00Z',
   }
   const said = (...args: Parameters<typeof checkChannel>) =>
@@ -258,16 +254,7 @@ test('checkChannel() warns of a webhook to which nothing is posted', async (t) =
   await add(objects, { id: 'ops', webhook: { url: 'https://169.254.169.254/hook', secretFile: '/run/hook' } })
   const [channel] = await readChannels(objects)
   assert.ok(channel)
-  const checks = checkChannel(channel, {
-    clusters: ['prod'],
-    recipients: new Map(),
-    suppressions: [],
-    namespaces: new Map(),
-    lastReport: null,
-    ...NO_WEBHOOK,
-    now: '2026-11-25T00:00:00Z',
-  })
-  matchesText(checks.at(-1)?.warning)
+  matchesText(checkChannel(channel, SURROUNDINGS).at(-1)?.warning)
 })
 
 test('checkChannel() finds no problem in a channel without recipients whose alerts are posted or published', async (t) => {
@@ -278,15 +265,7 @@ test('checkChannel() finds no problem in a channel without recipients whose aler
   await add(objects, { id: 'topic', snsTopic: 'arn:aws:sns:eu-central-1:111122223333:alerts' })
   const problems = (await readChannels(objects)).map((channel) => [
     channel.id,
-    checkChannel(channel, {
-      clusters: ['prod'],
-      recipients: new Map(),
-      suppressions: [],
-      namespaces: new Map(),
-      lastReport: null,
-      ...NO_WEBHOOK,
-      now: '2026-11-25T00:00:00Z',
-    }).flatMap(({ problem }) => problem ?? []),
+    checkChannel(channel, SURROUNDINGS).flatMap(({ problem }) => problem ?? []),
   ])
   matchesText(problems, [
     ['hook', []],
@@ -299,14 +278,7 @@ test('checkChannel() warns of recipients who get no mail and says why, and fails
   const objects = await freshStore(t)
   await add(objects, { id: 'pay', recipients: ['ada@example.com', 'bob@example.com', 'eve@example.com'] })
   const [pay] = await readChannels(objects)
-  const around = {
-    clusters: ['prod'],
-    recipients: await readRecipients(objects),
-    namespaces: new Map<string, Set<string>>(),
-    lastReport: null,
-    ...NO_WEBHOOK,
-    now: '2026-10-20T00:00:00Z',
-  }
+  const around = { ...SURROUNDINGS, recipients: await readRecipients(objects), now: '2026-10-20T00:00:00Z' }
   const [one = '', two = '', three = ''] = pay?.recipients ?? []
   const suppressed = (
     [
@@ -332,14 +304,7 @@ test('checkChannel() says where the report cannot leave with the mail, or is of 
   await add(objects, { id: 'grc', hasDownloads: true, attachesPdf: true, timeZone: 'Europe/Berlin' })
   const [grc] = await readChannels(objects)
   assert.ok(grc)
-  const around = {
-    clusters: ['prod'],
-    recipients: new Map(),
-    suppressions: [],
-    ...NO_WEBHOOK,
-    namespaces: new Map(),
-    now: '2026-11-20T00:00:00Z',
-  }
+  const around = { ...SURROUNDINGS, now: '2026-11-20T00:00:00Z' }
   const said = (changes: Partial<typeof grc>, timeZone: string | null) => {
     const lastReport = timeZone === null ? null : { label: 'Week 2026-W46', timeZone }
     return checkChannel({ ...grc, ...changes }, { ...around, lastReport }).at(-1)
@@ -351,6 +316,6 @@ test('checkChannel() says where the report cannot leave with the mail, or is of 
   assert.equal(said({ sendAt: '07:00' }, 'UTC')?.warning?.includes('goes before the report'), false)
   matchesText(said({ sendAt: '06:59' }, 'UTC')?.warning)
   matchesText(said({}, 'UTC')?.warning)
-  const none = checkChannel({ ...grc, downloadsSince: null, attachesPdf: false }, { ...around, lastReport: null })
+  const none = checkChannel({ ...grc, downloadsSince: null, attachesPdf: false }, around)
   assert.equal(none.length, 4)
 })

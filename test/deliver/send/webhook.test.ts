@@ -13,6 +13,7 @@ import { checkChannel } from '../../../lib/deliver/channel/check-channels.ts'
 import { NotSentError } from '../../../lib/deliver/send/send.ts'
 import { signatureOf, webhookPost } from '../../../lib/deliver/send/webhook.ts'
 import { parseNdjson, run } from '../../support/process/command-line.ts'
+import { SURROUNDINGS } from '../../support/deliver/channel-surroundings.ts'
 import { CHANNEL } from '../../support/deliver/mail-stories.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import { startSecrets } from '../../support/servers/secrets-server.ts'
@@ -156,16 +157,7 @@ test('channel check says where nobody could sign what is posted, and posts nothi
   matchesText(String(await checked('--webhook-secret-file', secretFile, '--alerts', 'off')))
   const [webhook] = checkChannel(
     { ...CHANNEL, webhook: { url, secretFile } },
-    {
-      clusters: [],
-      recipients: new Map(),
-      suppressions: [],
-      namespaces: new Map(),
-      lastReport: null,
-      unreadSecrets: new Map(),
-      isShared: true,
-      now: '2026-11-24T00:00:00Z',
-    },
+    { ...SURROUNDINGS, isShared: true },
   ).slice(-1)
   matchesText(webhook?.warning)
 })
