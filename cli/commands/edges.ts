@@ -36,7 +36,7 @@ export function addEdges(program: Command, console: Console): void {
     .command('edges')
     .summary('who talked to whom in a window, and how it was encrypted')
     .description(
-      'Shows the paths of one window, one row per source, destination and port, worst reading first to none: a row is what both sides saw.',
+      'Shows the paths of one window, one row per source, destination and port, sorted by source. A row joins the reports of the proxies at both ends, and shows the worst of them.',
     )
     .argument(
       '[kind]',
