@@ -1,6 +1,6 @@
 /** The pages. No file of a function: `query` loads it when somebody asks for a page. */
 import { readStatus } from '../lib/jobs/read-status.ts'
-import type { ApiDeps } from '../lib/query/api.ts'
+import type { ApiDeps } from '../lib/query/api-deps.ts'
 import { createPages } from '../lib/query/pages/pages.ts'
 import { createSessions } from '../lib/query/pages/sessions.ts'
 import type { SignIn } from './lambda-sign-in.ts'

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { toJson } from '../text/format-json.ts'
+import { printable } from '../text/printable.ts'
 import type { ReadDocument } from '../store/evidence/report-records.ts'
 import { type HandOverDeps, storeAddress, tooLargeAnswer, tooLargeDocument } from './large.ts'
 import { acceptedType } from './accept.ts'
-import { type ProblemError, problemDocument, statusOf } from './problem.ts'
+import { ProblemError, problemDocument, statusOf } from './problem.ts'
 
 /** What a route answers, before HTTP adds its own. */
 export type ApiAnswer = {
@@ -121,6 +122,17 @@ export function problemResponse(error: ProblemError, headers: Readonly<Record<st
       ...headers,
     },
   })
+}
+
+/** The response to a method that a place does not take. */
+export function methodProblem(method: string, allow = 'GET, HEAD'): Response {
+  return problemResponse(
+    new ProblemError(
+      'method-not-allowed',
+      `Cannot ${printable(method).slice(0, 20)} here: wanted ${allow.replace(/, (\w+)$/, ' or $1')}`,
+    ),
+    { allow },
+  )
 }
 
 /** The response that says how the service is: for anybody, and never kept. */

@@ -1,3 +1,4 @@
+import { StoreError } from '../store/objects/objects.ts'
 import { printable } from '../text/printable.ts'
 
 /** What can go wrong with a request, with the status and the title of its problem document. */
@@ -64,4 +65,18 @@ export function problemDocument({ kind, message, parameter }: ProblemError): Rea
 /** All kinds of problems. */
 export function problemKinds(): readonly ProblemKind[] {
   return Object.keys(PROBLEMS) as ProblemKind[]
+}
+
+/** The problem of an address at which the API has nothing. */
+export const NOT_FOUND = new ProblemError('not-found', 'Cannot find this: there is no such place in the API')
+
+/** What somebody outside may know of an error. */
+export function problemOf(thrown: unknown): ProblemError {
+  if (thrown instanceof ProblemError) return thrown
+  if (thrown instanceof StoreError)
+    return new ProblemError(
+      'unreadable',
+      'Cannot read the store now: ask again later, or look into the log of the service',
+    )
+  return new ProblemError('failed', 'Cannot answer because of a failure in the service: its log tells more')
 }

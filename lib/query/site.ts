@@ -1,6 +1,7 @@
 /** Everything that one server answers: the pages for people, and the API for programs. */
 import { type Access, firstAccess, isOnLoopback } from './access/access.ts'
-import { type ApiDeps, createApi, isApiPath } from './api.ts'
+import { createApi, isApiPath } from './api.ts'
+import type { ApiDeps } from './api-deps.ts'
 import type { Issuer } from './oidc/issuer.ts'
 import type { Sealer } from './oidc/sealed.ts'
 import { createOidcSessions } from './oidc/session.ts'

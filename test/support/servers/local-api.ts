@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { Access } from '../../../lib/query/access/access.ts'
-import { type ApiDeps, type RequestLog, createApi } from '../../../lib/query/api.ts'
+import { createApi } from '../../../lib/query/api.ts'
+import type { ApiDeps, RequestLog } from '../../../lib/query/api-deps.ts'
 import { listen } from '../../../lib/query/listen.ts'
 import { ASKED_AT, fillHistories } from '../stored/asked-store.ts'
 import { memoryObjects } from '../stored/memory-objects.ts'

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import { readStatus } from '../../../lib/jobs/read-status.ts'
 import { parseTokens, tokenAccess } from '../../../lib/query/access/access.ts'
-import type { RequestLog } from '../../../lib/query/api.ts'
+import type { RequestLog } from '../../../lib/query/api-deps.ts'
 import { listen } from '../../../lib/query/listen.ts'
 import { type SiteDeps, createSite } from '../../../lib/query/site.ts'
 import { ASKED_AT, fillHistories } from '../stored/asked-store.ts'
