@@ -5,7 +5,7 @@ import { STATES } from '../model/path.ts'
 import { PATH_CHANGE_KINDS } from '../report/summary/change-summary.ts'
 import { FLOW_CHANGE_KINDS } from '../report/summary/flow-changes.ts'
 import { CLUSTER_ID } from '../store/keys.ts'
-import { PERIOD_FORMS } from '../time/period-text.ts'
+import { PERIOD_FORMS } from '../time/period-forms.ts'
 import { parseTime } from '../time/windows.ts'
 import { MAX_CURSOR_LENGTH, MAX_ITEMS, USUAL_ITEMS } from './page.ts'
 

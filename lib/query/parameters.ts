@@ -2,7 +2,6 @@ import type * as z from 'zod'
 import type { State } from '../model/path.ts'
 import type { PathChangeKind } from '../report/summary/change-summary.ts'
 import type { FlowChangeKind } from '../report/summary/flow-changes.ts'
-import { parsePeriod } from '../time/period-text.ts'
 import type { WeekPeriod } from '../time/week.ts'
 import { checkedZone } from '../time/time-zone.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
@@ -98,12 +97,12 @@ export type DiffQuery = PageParameters & {
 }
 
 /** Reads the parameters of `/v1/diff`. Throws a `ProblemError` that names the parameter. */
-export function readDiffQuery(search: URLSearchParams, now: Date): DiffQuery {
+export async function readDiffQuery(search: URLSearchParams, now: Date): Promise<DiffQuery> {
   const { cluster, change, timeZone = 'UTC', from: earlier, to: later, ...given } = read(search, QUERIES.diff)
   const page = pageParameters(given)
   const zone = rangeOr('timeZone', timeZone, fields.timeZone, () => checkedZone(timeZone))
   const until = page.cursor?.u ?? settledBefore(now)
-  const periods = comparedPeriods({ from: earlier ?? '', to: later ?? '' }, zone, until)
+  const periods = await comparedPeriods({ from: earlier ?? '', to: later ?? '' }, zone, until)
   return { clusters: sortedIds(cluster), change, ...periods, until, ...page }
 }
 
@@ -112,11 +111,13 @@ export function readDiffQuery(search: URLSearchParams, now: Date): DiffQuery {
  *
  * @param until the latest time that is looked at
  */
-export function comparedPeriods(
+export async function comparedPeriods(
   { from: earlier, to: later }: { readonly from: string; readonly to: string },
   zone: string,
   until: string,
-): { readonly before: WeekPeriod; readonly period: WeekPeriod } {
+): Promise<{ readonly before: WeekPeriod; readonly period: WeekPeriod }> {
+  // A calendar takes longer to load than all other parameters.
+  const { parsePeriod } = await import('../time/period-text.ts')
   const before = rangeOr('from', earlier, fields.before, () => parsePeriod(earlier, zone))
   const whole = rangeOr('to', later, fields.after, () => parsePeriod(later, zone))
   const period = { from: whole.from, to: earlierOf(whole.to, until) }

@@ -1,11 +1,8 @@
 import { Temporal } from 'temporal-polyfill'
 import { parseTime, toSeconds } from './windows.ts'
 import { type WeekPeriod, weekPeriod } from './week.ts'
+import { PERIOD_FORMS } from './period-forms.ts'
 import { checkedZone } from './time-zone.ts'
-
-/** The accepted forms of a period, in words. */
-export const PERIOD_FORMS =
-  'a week such as 2026-W47, a month such as 2026-11, a quarter such as 2026-Q4, a day such as 2026-11-24, or two times such as 2026-11-24T12:00:00Z/2026-11-24T13:00:00Z'
 
 /**
  * Parses a period: an ISO week, a month, a quarter of the calendar year or a day in a time zone, or two times with their zones, separated by a slash (ISO 8601).

@@ -2,7 +2,6 @@
 import * as z from 'zod'
 import type { ReportSettings, Scope } from '../../model/judgement.ts'
 import { PATH_CLASSES } from '../../model/path.ts'
-import { WANTED_SHARE } from './wanted.ts'
 
 /** Schema of the stored settings of the whole report. */
 const storedReport = z.object({
@@ -19,6 +18,9 @@ export type DeclaredScope = {
   readonly scopes: readonly Scope[]
   readonly report: z.output<typeof storedReport>
 }
+
+/** Default wanted share. It allows up to 6 h 43 min unseen in four weeks. */
+export const WANTED_SHARE = 0.99
 
 /** Settings that apply if nothing is declared. */
 export const DEFAULT_SETTINGS: ReportSettings = {

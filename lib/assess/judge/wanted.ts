@@ -4,9 +4,6 @@ import { durationWords } from '../../time/dates.ts'
 import { shareWords, wantedShareWords } from '../../text/share-words.ts'
 import { type RuleFinding, windowCount } from './rule.ts'
 
-/** Default wanted share. It allows up to 6 h 43 min unseen in four weeks. */
-export const WANTED_SHARE = 0.99
-
 /** Far below 0.1 %, and above the rounding error of sums. */
 const EPSILON = 1e-9
 

@@ -29,7 +29,7 @@ export const changesPage: MakePage = async ({ query, grant }, { history }) => {
   const looked = { grant, cluster: query.cluster, at: query.at }
   const [status, clusters] = await Promise.all([history.status(looked), history.clusters({ grant, cluster: null })])
   const summary = labelPast(status.summary, query.past)
-  const chosen = chosenPeriods(query)
+  const chosen = await chosenPeriods(query)
   const spans = chosen ?? usualPeriods(status.period)
   const diff = await history.diff({ ...looked, ...spans })
   const dates = datesOf({ ...diff.period, timeZone: 'UTC' })
@@ -70,7 +70,7 @@ export const changesPage: MakePage = async ({ query, grant }, { history }) => {
 type Spans = { readonly before: WeekPeriod; readonly period: WeekPeriod }
 
 /** Null where none were chosen. Throws a `ProblemError` where only one was, or one cannot be used. */
-function chosenPeriods({ from, to, at }: SiteQuery): Spans | null {
+async function chosenPeriods({ from, to, at }: SiteQuery): Promise<Spans | null> {
   if (from === null && to === null) return null
   if (from === null || to === null)
     throw new ProblemError(

@@ -123,7 +123,7 @@ export function routesOf({
       path: '/v1/diff',
       types: JSON_ONLY,
       async answer({ search, grant }) {
-        const answer = await answerDiff(readDiffQuery(search, now()), grant, { objects, now: now() })
+        const answer = await answerDiff(await readDiffQuery(search, now()), grant, { objects, now: now() })
         return { ...jsonAnswer(diffJson(answer)), ...listOf(answer, search) }
       },
     },
