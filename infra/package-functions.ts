@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { type Plugin, build } from 'esbuild'
+import { type Metafile, type Plugin, build } from 'esbuild'
 import { ZipFile } from 'yazl'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -24,6 +24,9 @@ const FONTS = '@expo-google-fonts/source-sans-3'
 /** The largest zip, in bytes, before a function takes noticeably longer to start. */
 const LIMIT = 1_000_000
 const LIMITS: Readonly<Record<string, number>> = { report: 60_000_000, query: 1_100_000 }
+
+/** The most code, in bytes, that a function reads before its first event asks for more: compiling it is half of a cold start. */
+const START_LIMITS: Readonly<Record<string, number>> = { plan: 300_000, collect: 300_000, query: 350_000 }
 
 /** What is in a zip: names, and the files they come from or their bytes. */
 type Entries = Map<string, string | Buffer>
@@ -98,7 +101,7 @@ const cheapStart: Plugin = {
 }
 
 async function bundle(name: string): Promise<Entries> {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: {
       index: join(ROOT, 'functions', `${name}.ts`),
       ...(WITH_WORKERS.includes(name) ? { worker: join(ROOT, 'functions/lambda-worker.ts') } : {}),
@@ -130,14 +133,36 @@ async function bundle(name: string): Promise<Entries> {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
     },
     write: false,
+    metafile: true,
     logLevel: 'error',
   })
+  const start = startBytes(join(relative(ROOT, OUT), name, 'index.mjs'), metafile)
+  const limit = START_LIMITS[name] ?? Infinity
+  if (start >= limit)
+    throw new Error(
+      `Cannot package ${name}: its start reads ${start} bytes of code, wanted less than ${limit}; import what the first event does not need where it is needed`,
+    )
   const files: Entries = new Map()
   for (const { path, contents } of outputFiles) {
     if (path.endsWith('.map')) writeFileSync(join(OUT, 'maps', `${name}-${basename(path)}`), contents)
     else files.set(relative(join(OUT, name), path), Buffer.from(contents))
   }
   return files
+}
+
+/** How many bytes of code a file and all that it imports have, but for what is imported when it is needed. */
+function startBytes(first: string, { outputs }: Metafile): number {
+  const read = new Set([first])
+  let sum = 0
+  // Grows while it is walked.
+  for (const path of read) {
+    const output = outputs[path]
+    if (output === undefined) throw new Error(`Cannot measure a start: the bundler did not write ${path}`)
+    sum += output.bytes
+    for (const { path: next, kind, external } of output.imports)
+      if (kind !== 'dynamic-import' && external !== true) read.add(next)
+  }
+  return sum
 }
 
 /** Graphviz, as npm has it. */
