@@ -11,7 +11,7 @@ import { DamagedError, encodeDerived, sha256Of, whileItChanges } from '../store/
 import { parseJson } from '../text/parse-json.ts'
 import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { decodeMonth } from './tables/timeline-table.ts'
+import { decodeMonth, decodeStates } from './tables/timeline-table.ts'
 import { foldWindows } from './timeline.ts'
 import { emptyTimeline, foldedCount, timelineSchema } from './fold-state.ts'
 import { namedHotMonths, readRecentFold } from './recent/recent-object.ts'
@@ -176,24 +176,33 @@ async function foldedFurther(
     states,
   }: { readonly isWanted: (month: string) => boolean; readonly states: ReadonlySet<State> | undefined },
   objects: Objects,
-): Promise<Timeline> {
+): Promise<Pick<Timeline, 'watermark' | 'months' | 'episodes'>> {
   const hot = new Set(namedHotMonths(state).map(({ month }) => month))
   const recent = await readRecentFold(state, objects)
-  const isNeeded = (month: string): boolean => (hot.has(month) ? recent === undefined : isWanted(month))
+  const from = foldedCount(state) + (recent?.count ?? 0)
   // Folding goes on with every interval of the hot months.
-  const statesOf = (month: string) => (hot.has(month) ? undefined : states)
-  const months = await readMonths(state, isNeeded, { objects, statesOf })
-  let timeline = emptyTimeline(state.cluster)
-  let from = 0
-  let { windows } = state
-  if (months === undefined) windows = (await readUnarchived(state, objects)).windows
-  else {
-    timeline = { ...(recent?.known ?? state.timeline), months: [...months, ...((await recent?.months()) ?? [])] }
-    from = foldedCount(state) + (recent?.count ?? 0)
+  const hotStates = from === state.windows.length ? states : undefined
+  const isNeeded = (month: string): boolean => (hot.has(month) ? recent === undefined : isWanted(month))
+  const statesOf = (month: string) => (hot.has(month) ? hotStates : states)
+  const read = await readMonths(state, isNeeded, { objects, statesOf })
+  if (read === undefined) {
+    const { windows } = await readUnarchived(state, objects)
+    return foldResults(emptyTimeline(state.cluster), { state, windows }, objects)
   }
-  for (let index = from; index < windows.length; index += RECENT_CHUNK) {
+  const known = recent?.known ?? state.timeline
+  const months = [...read, ...((await recent?.months(hotStates)) ?? [])]
+  if (from === state.windows.length) return { watermark: known.watermark, episodes: known.episodes, months }
+  return foldResults({ ...known, months }, { state, windows: state.windows.slice(from) }, objects)
+}
+
+async function foldResults(
+  onto: Timeline,
+  { state, windows }: { readonly state: ClusterState; readonly windows: readonly FoldedWindow[] },
+  objects: Objects,
+): Promise<Timeline> {
+  let timeline = onto
+  for (let index = 0; index < windows.length; index += RECENT_CHUNK)
     timeline = foldWindows(timeline, await readExpected(state, windows.slice(index, index + RECENT_CHUNK), objects))
-  }
   return timeline
 }
 
@@ -251,7 +260,7 @@ async function readMonths(
   return read
 }
 
-/** Reads a month; undefined if it is missing or has another hash than in the state. `states`: as of `decodeMonth`. */
+/** Reads a month; undefined if it is missing or has another hash than in the state. `states`: as of {@link decodeStates}; all intervals if absent. */
 export async function readMonth(
   cluster: string,
   { month, sha256 }: ClusterState['months'][number],
@@ -261,7 +270,7 @@ export async function readMonth(
   const stored = await objects.get(timelineKey(cluster, month))
   if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
   // The hash proves that ciphertrail derived these bytes, so they need no schema check.
-  return decodeMonth(stored.body, states)
+  return states === undefined ? decodeMonth(stored.body) : decodeStates(stored.body, states)
 }
 
 /**

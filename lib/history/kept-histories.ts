@@ -5,13 +5,14 @@
 import type { Episode, TimelineMonth } from '../model/history.ts'
 import { UNENCRYPTED_STATES } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
-import { parseEvidenceKey, evidenceKey, stateKey } from '../store/keys.ts'
+import { stateKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
 import { type History, readTaggedHistory } from './cluster-state.ts'
 import { historyProblem, readOrDamaged } from './history-problem.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
 import { NOTHING, monthsOf } from './period.ts'
+import { type PackedWindows, WINDOW_BYTES, packWindows, unpackWindows } from './rows/packed-windows.ts'
 
 /** About so many bytes are kept. */
 const MAX_BYTES = 64 * 1024 * 1024
@@ -128,94 +129,5 @@ function unpacked({ months, ...history }: KeptHistory): History {
   return {
     ...history,
     months: months.map(({ windows, ...month }) => ({ ...month, windows: unpackWindows(windows, month.cluster) })),
-  }
-}
-
-type MonthWindow = TimelineMonth['windows'][number]
-
-/** The windows of a month, in some thirty bytes each instead of three hundred. */
-type PackedWindows = {
-  /** Seconds since the epoch. */
-  readonly starts: Float64Array
-  /** Seconds. */
-  readonly lengths: Uint32Array
-  readonly collected: Uint8Array
-  readonly expected: Float64Array
-  readonly observed: Float64Array
-  /** The number of the attempt; 0 for a window that is in `others`. */
-  readonly attempts: Uint16Array
-  /** Windows without an attempt of their own, or with several, by index. */
-  readonly others: ReadonlyMap<number, Pick<MonthWindow, 'evidence' | 'also'>>
-}
-
-const WINDOW_BYTES = 8 + 4 + 1 + 8 + 8 + 2
-
-function packWindows(windows: readonly MonthWindow[], cluster: string): PackedWindows {
-  const attempts = windows.map(({ start, end, evidence, also }) => {
-    const parsed = evidence === null || also !== undefined ? undefined : parseEvidenceKey(evidence)
-    const isOwn = parsed?.cluster === cluster && parsed.window.start === start && parsed.window.end === end
-    return isOwn ? parsed.attempt : 0
-  })
-  return {
-    starts: Float64Array.from(windows, ({ start }) => toSeconds(start)),
-    lengths: Uint32Array.from(windows, ({ start, end }) => toSeconds(end) - toSeconds(start)),
-    collected: Uint8Array.from(windows, ({ collected }) => (collected ? 1 : 0)),
-    expected: Float64Array.from(windows, ({ expectedSeconds }) => expectedSeconds),
-    observed: Float64Array.from(windows, ({ observedSeconds }) => observedSeconds),
-    attempts: Uint16Array.from(attempts),
-    others: new Map(
-      windows.flatMap(({ evidence, also }, index) =>
-        attempts[index] === 0 ? [[index, { evidence, ...(also === undefined ? {} : { also }) }]] : [],
-      ),
-    ),
-  }
-}
-
-function unpackWindows(packedWindows: PackedWindows, cluster: string): MonthWindow[] {
-  const { starts, lengths, collected, expected, observed, attempts, others } = packedWindows
-  let end = ''
-  let endsAt = NaN
-  return Array.from(starts, (startsAt, index) => {
-    const start = startsAt === endsAt ? end : toTime(startsAt)
-    endsAt = startsAt + (lengths[index] ?? 0)
-    end = toTime(endsAt)
-    const [expectedSeconds, observedSeconds] = [expected[index] ?? 0, observed[index] ?? 0]
-    const window = {
-      start,
-      end,
-      collected: collected[index] === 1,
-      expectedSeconds,
-      observedSeconds,
-      ratio: expectedSeconds > 0 ? observedSeconds / expectedSeconds : null,
-    }
-    const other = others.get(index)
-    return other === undefined ? new AttemptedWindow(window, cluster, attempts[index] ?? 0) : { ...window, ...other }
-  })
-}
-
-/** Makes the key of its evidence when it is asked for: few are, and to make one takes longer than all the rest. */
-class AttemptedWindow implements MonthWindow {
-  readonly start: string
-  readonly end: string
-  readonly collected: boolean
-  readonly expectedSeconds: number
-  readonly observedSeconds: number
-  readonly ratio: number | null
-  readonly #cluster: string
-  readonly #attempt: number
-
-  constructor(window: Omit<MonthWindow, 'evidence' | 'also'>, cluster: string, attempt: number) {
-    this.start = window.start
-    this.end = window.end
-    this.collected = window.collected
-    this.expectedSeconds = window.expectedSeconds
-    this.observedSeconds = window.observedSeconds
-    this.ratio = window.ratio
-    this.#cluster = cluster
-    this.#attempt = attempt
-  }
-
-  get evidence(): string {
-    return evidenceKey({ window: { start: this.start, end: this.end }, cluster: this.#cluster, attempt: this.#attempt })
   }
 }

@@ -9,6 +9,7 @@ import { gzipSync } from 'fflate'
 import * as z from 'zod'
 import { DERIVATION } from '../../model/window.ts'
 import type { Episode, TimelineMonth } from '../../model/history.ts'
+import type { State } from '../../model/path.ts'
 import { compareText } from '../../text/order.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { encodeDerived, sha256Of } from '../../store/objects/derived-object.ts'
@@ -16,7 +17,7 @@ import type { FoldedWindow } from '../archive.ts'
 import { recentKey } from '../../store/keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { type EndIdentity, type KnownPath, foldedCount } from '../fold-state.ts'
-import { decodeMonth, encodeMonth } from '../tables/timeline-table.ts'
+import { decodeMonth, decodeStates, encodeMonth } from '../tables/timeline-table.ts'
 import { hotMonths } from '../timeline.ts'
 import type { NamespaceSight, NamespaceStatuses } from '../namespaces.ts'
 import type { KnownTimeline, RecentFacts } from './recent-facts.ts'
@@ -35,8 +36,11 @@ export type RecentFold = {
   readonly count: number
   readonly known: KnownTimeline
   readonly facts: RecentFacts
-  /** The months that the windows may have changed, and later ones, oldest first, as {@link hotMonths} of the state names them. */
-  readonly months: () => Promise<readonly TimelineMonth[]>
+  /**
+   * The months that the windows may have changed, and later ones, oldest first, as {@link hotMonths} of the state names them. `states`: as of
+   * {@link decodeStates}, to be read and not folded further; may be ignored.
+   */
+  readonly months: (states?: ReadonlySet<State>) => Promise<readonly TimelineMonth[]>
 }
 
 /**
@@ -214,21 +218,35 @@ const SHAPE = z.looseObject({
   ),
 })
 
+/** What a question does not ask for is not made: each part is made when it is asked for. */
 function foldOf({ count, watermark, paths, episodes, ends, months, facts }: StoredFold, state: FoldBase): RecentFold {
-  const { timeline } = state
+  const { cluster, timeline } = state
   return {
     count,
     known: {
-      cluster: state.cluster,
+      cluster,
       watermark,
-      paths: unitedBy(timeline.paths, paths, ({ pathId }) => pathId),
-      episodes: unitedBy(timeline.episodes, episodes, ({ id }) => id),
-      ends: Object.fromEntries(Object.entries({ ...timeline.ends, ...ends }).toSorted(([a], [b]) => compareText(a, b))),
+      get paths() {
+        return unitedBy(timeline.paths, paths, ({ pathId }) => pathId)
+      },
+      get episodes() {
+        return unitedBy(timeline.episodes, episodes, ({ id }) => id)
+      },
+      get ends() {
+        return Object.fromEntries(
+          Object.entries({ ...timeline.ends, ...ends }).toSorted(([a], [b]) => compareText(a, b)),
+        )
+      },
     },
-    facts: factsOf(facts),
-    async months() {
+    get facts() {
+      return factsOf(facts)
+    },
+    async months(states) {
       const read: TimelineMonth[] = []
-      for (const month of months) read.push(await decodeMonth(Buffer.from(month, 'base64')))
+      for (const month of months) {
+        const body = Buffer.from(month, 'base64')
+        read.push(await (states === undefined ? decodeMonth(body) : decodeStates(body, states)))
+      }
       return read
     },
   }

@@ -1,5 +1,6 @@
 import type { TimelineMonth } from '../../model/history.ts'
-import { evidenceKey, parseEvidenceKey } from '../../store/keys.ts'
+import { evidenceKey } from '../../store/keys.ts'
+import { AttemptedWindow, attemptOf } from '../rows/packed-windows.ts'
 import { type ParquetColumn, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
 
 type MonthWindow = TimelineMonth['windows'][number]
@@ -60,27 +61,39 @@ export async function decodeCoverage(body: Uint8Array, cluster: string): Promise
   return rows.map((row) => windowOf(row, cluster))
 }
 
+/** Decodes windows as {@link decodeCoverage} does. They make the keys of their evidence when these are asked for: to be read, and neither copied nor encoded. */
+export async function decodeUnkeyedCoverage(body: Uint8Array, cluster: string): Promise<TimelineMonth['windows']> {
+  const rows = await openTable(body).read()
+  return rows.map((row) => {
+    const attempt = row['attempt'] as number | null
+    const isPlain = attempt === null || row['also'] !== null
+    return isPlain ? windowOf(row, cluster) : new AttemptedWindow(measuredOf(row), cluster, attempt)
+  })
+}
+
 function windowOf(row: ReadRow, cluster: string): MonthWindow {
-  const [start, end] = [row['starts_at'] as string, row['ends_at'] as string]
+  const { start, end, ...measured } = measuredOf(row)
   const attempt = row['attempt'] as number | null
   const also = row['also'] as string | null
-  const expectedSeconds = Number(row['expected_ms']) / 1000
-  const observedSeconds = Number(row['observed_ms']) / 1000
   return {
     start,
     end,
     evidence:
       attempt === null ? (row['evidence'] as string | null) : evidenceKey({ window: { start, end }, cluster, attempt }),
     ...(also === null ? {} : { also: JSON.parse(also) as string[] }),
+    ...measured,
+  }
+}
+
+function measuredOf(row: ReadRow): Omit<MonthWindow, 'evidence' | 'also'> {
+  const expectedSeconds = Number(row['expected_ms']) / 1000
+  const observedSeconds = Number(row['observed_ms']) / 1000
+  return {
+    start: row['starts_at'] as string,
+    end: row['ends_at'] as string,
     collected: row['collected'] as boolean,
     expectedSeconds,
     observedSeconds,
     ratio: expectedSeconds > 0 ? observedSeconds / expectedSeconds : null,
   }
-}
-
-function attemptOf({ start, end, evidence }: MonthWindow, cluster: string): number | undefined {
-  const parsed = evidence === null ? undefined : parseEvidenceKey(evidence)
-  const isOwn = parsed?.cluster === cluster && parsed.window.start === start && parsed.window.end === end
-  return isOwn ? parsed.attempt : undefined
 }

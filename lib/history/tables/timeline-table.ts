@@ -3,7 +3,7 @@ import type { Cause, Corroborated, Enforcement, Outcome, Setting, Source, State 
 import { basicTime } from '../../store/keys.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
 import { countQuiet } from '../rows/quiet-windows.ts'
-import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
+import { decodeCoverage, decodeUnkeyedCoverage, encodeCoverage } from './coverage-table.ts'
 import { type ParquetColumn, type ReadRow, type Table, encodeTable, openTable } from './parquet-table.ts'
 
 /** Table of a month's paths, one row for each interval. Cluster and month are in its key, as Hive partitions. */
@@ -159,35 +159,43 @@ export function encodeMonth(month: TimelineMonth): Buffer {
   return encodeTable(TIMELINE_COLUMNS, intervals, metadata)
 }
 
-/**
- * Decodes a month, one row group at a time. Throws for bytes that {@link encodeMonth} did not make: callers check the hash first.
- *
- * @param states intervals of other states are left out; all if absent
- */
-export async function decodeMonth(body: Uint8Array, states?: ReadonlySet<State>): Promise<TimelineMonth> {
+/** Decodes a month, one row group at a time. Throws for bytes that {@link encodeMonth} did not make: callers check the hash first. */
+export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
   const table = openTable(body)
+  return decodeWith(table, decodeCoverage, (group) => table.read({ columns: READ, group }))
+}
+
+/**
+ * Decodes a month for a question, as {@link decodeMonth} does, without intervals of other states. Its windows make the keys of their evidence when these are
+ * asked for: they are neither copied nor encoded.
+ */
+export async function decodeStates(body: Uint8Array, states: ReadonlySet<State>): Promise<TimelineMonth> {
+  const table = openTable(body)
+  const isWanted = (row: ReadRow): boolean => states.has(row['state'] as State)
+  return decodeWith(table, decodeUnkeyedCoverage, async (group) => {
+    const isAny = (await table.read({ columns: ['state'], group })).some(isWanted)
+    return isAny ? (await table.read({ columns: READ, group })).filter(isWanted) : []
+  })
+}
+
+async function decodeWith(
+  table: Table,
+  windowsOf: typeof decodeCoverage,
+  rowsOf: (group: number) => Promise<readonly ReadRow[]>,
+): Promise<TimelineMonth> {
   const { derivation, cluster, month, namespaces, windows } = table.metadata as MonthMetadata
   const intervals: Interval[] = []
-  for (let group = 0; group < table.groups; group++) {
-    if (states !== undefined && !(await hasState(table, group, states))) continue
-    for (const row of await table.read({ columns: READ, group })) {
-      if (states !== undefined && !states.has(row['state'] as State)) continue
-      intervals.push(intervalOf(row, cluster, intervals.at(-1)))
-    }
-  }
+  for (let group = 0; group < table.groups; group++)
+    for (const row of await rowsOf(group)) intervals.push(intervalOf(row, cluster, intervals.at(-1)))
   return {
     format: 'ciphertrail/timeline/2',
     derivation: Number(derivation),
     cluster,
     month,
-    windows: await decodeCoverage(Buffer.from(windows, 'base64'), cluster),
+    windows: await windowsOf(Buffer.from(windows, 'base64'), cluster),
     namespaces: JSON.parse(namespaces) as LabelledNamespaces | null,
     intervals,
   }
-}
-
-async function hasState({ read }: Table, group: number, states: ReadonlySet<State>): Promise<boolean> {
-  return (await read({ columns: ['state'], group })).some((row) => states.has(row['state'] as State))
 }
 
 /** Returns the table of windows in a month's bytes. */

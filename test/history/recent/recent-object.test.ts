@@ -4,7 +4,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { AssessInput } from '../../../lib/assess/window/window.ts'
 import { type DeriveDeps, compactCluster, deriveCluster, rebuildCluster } from '../../../lib/history/derive.ts'
-import { readHistory, readState } from '../../../lib/history/cluster-state.ts'
+import { UNENCRYPTED_STATES } from '../../../lib/assess/window/episode-lifecycle.ts'
+import { readHistory, readState, readTaggedHistory } from '../../../lib/history/cluster-state.ts'
 import { readRecent } from '../../../lib/history/recent.ts'
 import { REPLACEABLE, isRecentOf, openRecent } from '../../../lib/history/recent/recent-object.ts'
 import { recentProblem, writeRecent } from '../../../lib/history/recent/write-recent.ts'
@@ -81,6 +82,20 @@ async function told(objects: Objects): Promise<unknown> {
     history: await readHistory('demo', objects),
     someMonths: await readHistory('demo', objects, (month) => month === '2026-11'),
     recent: await readRecent('demo', objects, new Map()),
+    unencrypted: await unencrypted(objects),
+  }
+}
+
+/** What a question for the unencrypted reads: other intervals may be left out, and keys of evidence be made when they are asked for. */
+async function unencrypted(objects: Objects): Promise<unknown> {
+  const read = await readTaggedHistory('demo', objects, undefined, UNENCRYPTED_STATES)
+  return {
+    ...read?.history,
+    months: read?.history.months.map(({ windows, intervals, ...month }) => ({
+      ...month,
+      windows: windows.map((window) => ({ ...window, evidence: window.evidence })),
+      intervals: intervals.filter(({ state }) => UNENCRYPTED_STATES.has(state)),
+    })),
   }
 }
 

@@ -3,10 +3,17 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Interval, TimelineMonth } from '../../../lib/model/history.ts'
 import { STATES } from '../../../lib/model/path.ts'
-import { emptyTimeline } from '../../../lib/history/fold-state.ts'
+import { type ExpectedWindow, emptyTimeline } from '../../../lib/history/fold-state.ts'
 import { foldWindows } from '../../../lib/history/timeline.ts'
+import { packWindows, unpackWindows } from '../../../lib/history/rows/packed-windows.ts'
 import { GROUP_ROWS, openTable } from '../../../lib/history/tables/parquet-table.ts'
-import { TIMELINE_COLUMNS, coverageIn, decodeMonth, encodeMonth } from '../../../lib/history/tables/timeline-table.ts'
+import {
+  TIMELINE_COLUMNS,
+  coverageIn,
+  decodeMonth,
+  decodeStates,
+  encodeMonth,
+} from '../../../lib/history/tables/timeline-table.ts'
 import { evidenceKey } from '../../../lib/store/keys.ts'
 import {
   anyHistory,
@@ -39,14 +46,30 @@ test('a month is the same after it was written and read, and equal months are eq
 
 test('a month of which some states are read is the same month with intervals of these alone', async () => {
   await fc.assert(
-    fc.asyncProperty(anyHistory, fc.subarray([...STATES]), async (history, states) => {
+    fc.asyncProperty(anyHistory.map(withKeys), fc.subarray([...STATES]), async (history, states) => {
       for (const month of foldWindows(emptyTimeline('demo'), history).months) {
         const intervals = month.intervals.filter(({ state }) => states.includes(state))
-        assert.deepEqual(await decodeMonth(encodeMonth(month), new Set(states)), { ...month, intervals })
+        const { windows, ...read } = await decodeStates(encodeMonth(month), new Set(states))
+        assert.deepEqual({ ...read, windows: windows.map(withEvidence) }, { ...month, intervals })
+        const packed = unpackWindows(packWindows(windows, 'demo'), 'demo')
+        assert.deepEqual(packed.map(withEvidence), month.windows)
       }
     }),
   )
 })
+
+/** With keys as they are in a store: of one attempt, of several, of another cluster. */
+function withKeys(history: readonly ExpectedWindow[]): readonly ExpectedWindow[] {
+  return history.map(({ window, result }, index) => {
+    if (result === null || index % 4 === 0) return { window, result }
+    const key = (attempt: number) => evidenceKey({ window, cluster: index % 4 === 1 ? 'other' : 'demo', attempt })
+    const also = index % 3 === 0 ? { also: [key(1)] } : {}
+    return { window, result: { ...result, inputs: { ...result.inputs, evidence: key(1 + index), ...also } } }
+  })
+}
+
+/** A window whose key may be made when it is asked for, as any other. */
+const withEvidence = (window: TimelineMonth['windows'][number]) => ({ ...window, evidence: window.evidence })
 
 test('a month keeps what no proxy would show: any text, any count, and evidence that is not where it should be', async () => {
   const hostile = ['', 'null', '\u0000', '"\\', '\u{10ffff}', '\ud800', 'a'.repeat(300), '=cmd|1!A1', '<script>']
