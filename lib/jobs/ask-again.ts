@@ -1,9 +1,9 @@
 import { contentOf } from '../observed/answer-content.ts'
 import { askPrometheus, collectAgain } from '../collect/snapshot.ts'
-import { RETENTION_SECONDS, toTime } from '../time/windows.ts'
+import { againAt, LOOKBACK_SECONDS, RETENTION_SECONDS, toSeconds, toTime } from '../time/windows.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import type { Window } from '../model/time.ts'
+import type { Seconds, Window } from '../model/time.ts'
 import { readEvidenceSince } from '../history/archive.ts'
 import { readRequeried, writeRequeried } from '../store/evidence/asked.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
@@ -14,7 +14,7 @@ import { evidenceKey, windowText } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { selectedAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
-import { isDueAgain } from './due-windows.ts'
+import type { Tried } from './retry-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** Number of windows that are queried again at once, so that a run takes only a few times as long as one window. The next run continues. */
@@ -32,6 +32,18 @@ export type AskDeps = { readonly objects: Objects; readonly access: ClusterAcces
 
 /** An attempt stored because a window gave different answers when queried again. */
 export type AnotherAnswer = { readonly window: Window; readonly key: string; readonly snapshot: Snapshot }
+
+/**
+ * Whether a window with a complete attempt is due to be queried again: its time has come, no complete attempt was begun since, and Prometheus still has all the
+ * data of the first one, or expired data would look like a different answer.
+ */
+export function isDueAgain(window: Window, attempts: readonly Tried[], now: Seconds): boolean {
+  const at = againAt(window)
+  const complete = attempts.filter((one) => one.complete)
+  if (complete.length === 0 || now < at) return false
+  if (toSeconds(window.start) - LOOKBACK_SECONDS <= now - RETENTION_SECONDS) return false
+  return complete.every(({ startedAt }) => startedAt === null || toSeconds(startedAt) < at)
+}
 
 /**
  * Queries those windows of a cluster again that were collected as they ended and are due for that: samples may have arrived late. Stores an attempt only if the

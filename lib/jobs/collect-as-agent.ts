@@ -10,7 +10,8 @@ import { evidenceKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { anotherAnswer } from './ask-again.ts'
-import { type Tried, isWindowDue, isDueAgain } from './due-windows.ts'
+import { isDueAgain } from './ask-again.ts'
+import { type Tried, isWindowDue } from './retry-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** The outcome of one window. */

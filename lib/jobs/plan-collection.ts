@@ -14,7 +14,8 @@ import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import { foldLines } from '../text/fold-lines.ts'
 import { compareText } from '../text/order.ts'
-import { type DueWindow, firstWindow, isWindowDue } from './due-windows.ts'
+import { type DueWindow, firstWindow } from './due-windows.ts'
+import { isWindowDue } from './retry-windows.ts'
 
 /** Time of planning. */
 export type PlanInput = {
