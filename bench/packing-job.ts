@@ -2,7 +2,7 @@ import { keepHeapSmall } from '../lib/small-heap.ts'
 
 // As bin/ciphertrail.js starts.
 keepHeapSmall()
-const { keepPack } = await import('../lib/jobs/packs/keep-pack.ts')
+const { keepPack } = await import('../lib/jobs/packs/make-kept-pack.ts')
 const { openStore } = await import('../test/store/objects/open-s3.ts')
 const { reportsPrefix } = await import('../lib/store/report-keys.ts')
 const { costOfProcess } = await import('./processes.ts')

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Sender } from '../lib/deliver/send/message.ts'
+import type { Sender } from '../lib/deliver/send/mime-message.ts'
 import { retryThrottled } from '../lib/deliver/send/throttling.ts'
 import type { SendMail } from '../lib/deliver/send/send.ts'
 import type { PublishAlert } from '../lib/deliver/send/sns.ts'

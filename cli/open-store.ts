@@ -10,7 +10,7 @@ import type { Objects } from '../lib/store/objects/objects.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
 import { addressWarnings, parseAddress, StoreAddressError } from '../lib/store/objects/s3/address.ts'
 import type { S3Address } from '../lib/store/objects/s3/address.ts'
-import { s3Objects } from '../lib/store/objects/s3/s3.ts'
+import { s3Objects } from '../lib/store/objects/s3/s3-objects.ts'
 import { type Console, UsageError } from './console.ts'
 
 /** What `--store` may say of S3. */

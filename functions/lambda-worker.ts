@@ -4,7 +4,7 @@ import { readConfig } from '../lib/config.ts'
 import { serveJobs } from '../lib/jobs/workers/worker.ts'
 import { useBudget } from '../lib/observed/budget.ts'
 import { parseAddress } from '../lib/store/objects/s3/address.ts'
-import { s3Objects } from '../lib/store/objects/s3/s3.ts'
+import { s3Objects } from '../lib/store/objects/s3/s3-objects.ts'
 
 const config = readConfig()
 useBudget(config.budget)

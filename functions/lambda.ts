@@ -15,7 +15,7 @@ import { type Config, readConfig } from '../lib/config.ts'
 import { useBudget } from '../lib/observed/budget.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { type S3Address, parseAddress } from '../lib/store/objects/s3/address.ts'
-import { s3Objects } from '../lib/store/objects/s3/s3.ts'
+import { s3Objects } from '../lib/store/objects/s3/s3-objects.ts'
 import { parseJson } from '../lib/text/parse-json.ts'
 
 /** How long before Lambda's own timeout a function ends by itself, so that it can report it. */

@@ -1,6 +1,6 @@
 /** Makes the audit pack of a report and keeps it in the bucket, for each message of the queue. One that cannot be made is recorded for whoever asked for it. */
 import * as z from 'zod'
-import { keepPack } from '../lib/jobs/packs/keep-pack.ts'
+import { keepPack } from '../lib/jobs/packs/make-kept-pack.ts'
 import { byHand } from '../lib/pack/make-pack.ts'
 import { PackError } from '../lib/pack/select-report.ts'
 import { isReportKey } from '../lib/store/report-keys.ts'

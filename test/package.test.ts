@@ -36,7 +36,7 @@ test('npm may publish the package, with everything that it runs and shows, and n
     packed.filter((path) => /\.test\.|-changed\.|(^|\/)(test|goldens?)\/|\.(key|pem|pcap)$/.test(path)),
     [],
   )
-  for (const needed of ['demo/fixtures/edges.ndjson.gz', 'infra/rbac/kubernetes.yaml', 'docs/images/report.png'])
+  for (const needed of ['demo/fixtures/edges.ndjson.gz', 'infra/rbac/lists.yaml', 'docs/images/report.png'])
     assert.ok(packed.includes(needed), needed)
 })
 

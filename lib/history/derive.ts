@@ -17,7 +17,7 @@ import { BEFORE_SLACK_SECONDS, type KnownAttempt, listsIn, windowId } from '../s
 import { DamagedError } from '../store/objects/derived-object.ts'
 import { readState } from './cluster-state.ts'
 import type { ClusterState, StoredState } from './cluster-state.ts'
-import { archiveLayout, stateWriter, writeLayout } from './write-derived.ts'
+import { archiveLayout, stateWriter, writeLayout } from './write-months.ts'
 import { writeRecent } from './recent/write-recent.ts'
 import { removeOrphans, keysUnder } from './remove-orphans.ts'
 

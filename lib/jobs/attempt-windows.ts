@@ -12,7 +12,7 @@ import { type EvidenceId, evidenceKey, parseEvidenceKey } from '../store/keys.ts
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { foldLines } from '../text/fold-lines.ts'
-import { type AnotherAnswer, type AskDeps, askAgain } from './ask-again.ts'
+import { type AnotherAnswer, type AskDeps, askAgain } from './late-samples.ts'
 
 /** The collector and clock. */
 export type CollectInput = {

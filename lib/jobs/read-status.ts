@@ -2,7 +2,7 @@
 import { DAY_SECONDS, type FleetStatus, type Status, type StatusCluster } from '../report/summary/status.ts'
 import { concurrently } from '../concurrently.ts'
 import { observedTime } from '../assess/judge/observed-time.ts'
-import { nextMail } from '../deliver/mail/due-times.ts'
+import { nextMail } from '../deliver/mail/sending-times.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
 import type { Cluster } from '../model/registry.ts'
 import { NOW } from '../report/sections/opening.ts'

@@ -5,7 +5,7 @@ import type { Verdict } from '../model/judgement.ts'
 import { breakable, printable } from '../text/printable.ts'
 import { LOOKS, VERDICT_LOOKS } from './drawing/state-looks.ts'
 import type { Mark } from './drawing/state-looks.ts'
-import type { StripView } from './drawing/strip-view.ts'
+import type { StripView } from './drawing/strip-drawing.ts'
 import type { FixStep } from './words/fix-steps.ts'
 
 /** A state as word and shape; `mark` names its colour. */

@@ -252,7 +252,7 @@ describe('The agent and the service', () => {
 })
 
 test('the manifest of the agent asks for no right beyond its own, and runs without any', () => {
-  const manifests = loadAll(readFileSync(join(import.meta.dirname, '../../infra/agent/agent.yaml'), 'utf8')) as {
+  const manifests = loadAll(readFileSync(join(import.meta.dirname, '../../infra/agent/cronjob.yaml'), 'utf8')) as {
     readonly kind: string
     readonly spec: Record<string, unknown>
   }[]

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import type { Context } from 'aws-lambda'
 import '../support/aws/function-environment.ts'
 import manifest from '../../package.json' with { type: 'json' }
-import { readPackState } from '../../lib/pack/kept-pack.ts'
+import { readPackState } from '../../lib/pack/pack-state.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { openStore } from '../store/objects/open-s3.ts'
 import { batchOf, capturedLog, contextOf } from '../support/aws/lambda.ts'

@@ -44,7 +44,7 @@ import { TOKEN } from '../support/servers/kubernetes-server.ts'
 import { type S3Server, startS3Server } from '../support/servers/s3-server.ts'
 import { linksKey } from '../../lib/store/delivery-keys.ts'
 import { packKey } from '../../lib/store/report-keys.ts'
-import { readPackState } from '../../lib/pack/kept-pack.ts'
+import { readPackState } from '../../lib/pack/pack-state.ts'
 
 const STORE = 's3://evidencebucket?derived=derivedbucket'
 const GIVEN = {

@@ -98,7 +98,7 @@ test('any other command is run by its name, and what is native in a report works
 })
 
 test('the agent runs from the same image, as whatever user its CronJob names', () => {
-  const job = readFileSync(new URL('../../infra/agent/agent.yaml', import.meta.url), 'utf8')
+  const job = readFileSync(new URL('../../infra/agent/cronjob.yaml', import.meta.url), 'utf8')
   const [, user] = /runAsUser: (\d+)/.exec(job) ?? []
   const [, name = ''] = /args:\n +- (\S+)/.exec(job) ?? []
   const ran = inLayer(image.written, command(name, '--help'), {

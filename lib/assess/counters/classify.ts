@@ -1,5 +1,5 @@
 import type { Outcome, State } from '../../model/path.ts'
-import type { Moved } from './metrics.ts'
+import type { Moved } from './counter-movement.ts'
 
 /** Classification of an edge. `probe` is a separate source: it is listed, not scored. */
 export type LabelVerdict = {

@@ -5,7 +5,7 @@ import { LEFT_OUT } from '../../observed/prometheus-queries.ts'
 import type { QueryName } from '../../observed/prometheus-queries.ts'
 import { stateOfLabels, lowered } from './classify.ts'
 import { NO_SCRAPES } from './reading.ts'
-import { lastUntil } from './metrics.ts'
+import { lastUntil } from './counter-movement.ts'
 import { tlsOf, labelTrustOf } from './readings.ts'
 
 /**

@@ -2,7 +2,7 @@ import type { Series } from '../../observed/answers.ts'
 import type { QueryName } from '../../observed/prometheus-queries.ts'
 import type { Seconds } from '../../model/time.ts'
 import { labelOf } from './labels.ts'
-import type { Answers } from './metrics.ts'
+import type { Answers } from './counter-movement.ts'
 import type { PodPages } from './page-readings.ts'
 
 /** Returns the cryptography that the pages of a window `(start, end]` report, as Prometheus would answer it, from the latest page of each pod. */

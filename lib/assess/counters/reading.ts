@@ -1,7 +1,7 @@
 import type { Attribution } from '../ends/attribution.ts'
 import type { LabelVerdict } from './classify.ts'
 import type { Seconds } from '../../model/time.ts'
-import type { Answers, ProxyScrapes } from './metrics.ts'
+import type { Answers, ProxyScrapes } from './counter-movement.ts'
 import type { Labels } from './labels.ts'
 import type { Probe } from '../probes/probes.ts'
 import type { Series } from '../../observed/answers.ts'

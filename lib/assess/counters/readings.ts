@@ -11,10 +11,10 @@ import {
   classifyOutbound,
 } from './classify.ts'
 import { type Labels, labelOf, portOf, seriesKey } from './labels.ts'
-import { type Moved, addMoved, joinSlices, mostWithin, movedWithin } from './metrics.ts'
+import { type Moved, addMoved, joinSlices, mostWithin, movedWithin } from './counter-movement.ts'
 import type { CounterReading, ReadingInput, RawSeries } from './reading.ts'
 import { NO_SCRAPES } from './reading.ts'
-import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from './probe-comparison.ts'
+import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from '../probes/probe-comparison.ts'
 
 /** Labels that distinguish series of the same subject. */
 const NOT_SUBJECT = /^(__name__|peer|srv_.+|authz_.+|route_.+|ratelimit_.+)$/

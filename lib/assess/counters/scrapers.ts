@@ -2,7 +2,7 @@ import { DECIDING } from '../../observed/pod-labels.ts'
 import { LEFT_OUT } from '../../observed/prometheus-queries.ts'
 import { STATES } from '../../model/path.ts'
 import { type Labels, labelOf, seriesKey } from './labels.ts'
-import { type ProxyScrapes, joinSlices, lastUntil, scrapesOf } from './metrics.ts'
+import { type ProxyScrapes, joinSlices, lastUntil, scrapesOf } from './counter-movement.ts'
 import type { CounterReading, ReadingInput } from './reading.ts'
 
 /**

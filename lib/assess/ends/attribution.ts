@@ -1,7 +1,7 @@
 import { relabelled } from '../../observed/pod-labels.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { Facts } from '../pods/facts.ts'
-import type { ProxyScrapes } from '../counters/metrics.ts'
+import type { ProxyScrapes } from '../counters/counter-movement.ts'
 import { type PodFacts, isDoubted } from '../pods/pods.ts'
 import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from '../counters/labels.ts'
 

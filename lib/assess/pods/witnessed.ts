@@ -1,7 +1,7 @@
 import type { Seconds } from '../../model/time.ts'
 import { END_SECONDS } from './seen-pods.ts'
 import type { Facts } from './facts.ts'
-import type { ProxyScrapes } from '../counters/metrics.ts'
+import type { ProxyScrapes } from '../counters/counter-movement.ts'
 import type { PodFacts } from './pods.ts'
 
 /**

@@ -6,7 +6,7 @@ import type { Seconds, Window } from '../../model/time.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import type { PodFacts } from '../pods/pods.ts'
 import { type PagesOf, seenByPages } from '../counters/page-readings.ts'
-import { type ProxyScrapes, lastUntil } from '../counters/metrics.ts'
+import { type ProxyScrapes, lastUntil } from '../counters/counter-movement.ts'
 import { compareText } from '../../text/order.ts'
 
 /** A gap of one pod. Stretches of up to three scrape intervals are listed only at the end of its life. */

@@ -3,7 +3,7 @@ import { isMoment, toTime } from '../../time/windows.ts'
 import type { Crypto } from '../../model/window.ts'
 import { labelOf } from '../counters/labels.ts'
 import type { KubernetesLists } from '../pods/lists.ts'
-import type { Answers } from '../counters/metrics.ts'
+import type { Answers } from '../counters/counter-movement.ts'
 import { compareText } from '../../text/order.ts'
 
 /**

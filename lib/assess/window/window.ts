@@ -23,7 +23,7 @@ import type { PodFacts } from '../pods/pods.ts'
 import { type Labels, hostOf, labelOf } from '../counters/labels.ts'
 import { labelledNamespaces, uniteNamespaces } from '../pods/labelled-namespaces.ts'
 import { type KubernetesLists, listedOf } from '../pods/lists.ts'
-import { type Answers, type ProxyScrapes, scrapesOf } from '../counters/metrics.ts'
+import { type Answers, type ProxyScrapes, scrapesOf } from '../counters/counter-movement.ts'
 import { pageCrypto } from '../counters/page-crypto.ts'
 import {
   type PagesOfSnapshot,

@@ -1,5 +1,5 @@
 import type { ApiServerAddress } from '../../model/registry.ts'
-import type { ApiServer } from './credentials.ts'
+import type { ApiServer } from './by-kubeconfig.ts'
 import { bearer, readSecret } from '../../net/credential-files.ts'
 import type { CredentialPlaces } from '../../net/credential-places.ts'
 import { checkSecret } from '../../net/credential-places.ts'

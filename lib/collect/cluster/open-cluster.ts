@@ -1,6 +1,6 @@
 import type { Pool } from 'undici'
 import type { ApiServerAddress, Cluster } from '../../model/registry.ts'
-import type { ApiServer, Environment } from './credentials.ts'
+import type { ApiServer, Environment } from './by-kubeconfig.ts'
 import { addressCheck, checkedLookup, refuseAddress } from '../../net/refused-addresses.ts'
 import { openConnections } from '../../net/connections.ts'
 import type { Connections } from '../../net/connections.ts'
@@ -161,8 +161,8 @@ function apiServerWay(
     if (cluster.apiServer !== undefined)
       return (await import('./by-address.ts')).addressServer(cluster.apiServer, limits.deadlineMs, environment.places)
     if (cluster.eks === undefined)
-      return (await import('./credentials.ts')).findApiServer(cluster, environment, closing)
-    const { findEksServer } = await import('./eks.ts')
+      return (await import('./by-kubeconfig.ts')).findApiServer(cluster, environment, closing)
+    const { findEksServer } = await import('./by-eks.ts')
     return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })
   }
   let found: Promise<ApiServer> | undefined

@@ -4,7 +4,7 @@ import { addressCheck, refuseAddress } from '../../net/refused-addresses.ts'
 import { RETENTION_SECONDS, toSeconds, toTime } from '../../time/windows.ts'
 import { weekPeriod } from '../../time/week.ts'
 import { type Channel, alertWebhook, givesReport, reportWebhook } from './channel.ts'
-import { nextMail } from '../mail/due-times.ts'
+import { nextMail } from '../mail/sending-times.ts'
 import type { Recipients } from './recipients.ts'
 import {
   countSuppressed,

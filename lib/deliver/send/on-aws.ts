@@ -1,5 +1,5 @@
 /** Mail transport of a function. */
-import type { Sender } from './message.ts'
+import type { Sender } from './mime-message.ts'
 import type { SendMail } from './send.ts'
 import { sesMail } from './ses.ts'
 import { mailByEnvironment, type MailEnvironment } from './settings.ts'

@@ -1,9 +1,9 @@
 /** Due mails, each sent once to each recipient. */
 import type { Channel } from '../../deliver/channel/channel.ts'
 import type { Delivery } from '../../deliver/send/claims.ts'
-import { type WeekMail, dueMail } from '../../deliver/mail/due-times.ts'
+import { type WeekMail, dueMail } from '../../deliver/mail/sending-times.ts'
 import { linkKey } from '../../deliver/link/unsubscribe-links.ts'
-import type { Sender } from '../../deliver/send/message.ts'
+import type { Sender } from '../../deliver/send/mime-message.ts'
 import { readRecipients } from '../../deliver/channel/recipients.ts'
 import { trackThrottling } from '../../deliver/send/throttling.ts'
 import type { SendMail } from '../../deliver/send/send.ts'

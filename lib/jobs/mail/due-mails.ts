@@ -4,7 +4,7 @@ import { timeOf } from '../../time/windows.ts'
 import type { Channel } from '../../deliver/channel/channel.ts'
 import { readChannels } from '../../deliver/channel/channels.ts'
 import { isDeliveryDue, readDelivery } from '../../deliver/send/claims.ts'
-import type { WeekMail } from '../../deliver/mail/due-times.ts'
+import type { WeekMail } from '../../deliver/mail/sending-times.ts'
 import {
   nobodyLeft,
   readSuppressions,
@@ -52,7 +52,7 @@ export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
   const { channels, suppressions } = await readAll(deps.objects)
   if (channels.length === 0) return { due, errors }
   // The calendar is a fifth of what `plan` loads, and nothing without channels needs it.
-  const { dueMail } = await import('../../deliver/mail/due-times.ts')
+  const { dueMail } = await import('../../deliver/mail/sending-times.ts')
   for (const channel of channels) {
     const mail = dueMail(channel, timeOf(at))
     if (mail === null) continue

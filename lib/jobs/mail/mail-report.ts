@@ -2,7 +2,7 @@
 import type { Channel } from '../../deliver/channel/channel.ts'
 import { givesReport, isOfEverything } from '../../deliver/channel/channel.ts'
 import { DOWNLOAD_SECONDS, type Download } from '../../deliver/link/downloads.ts'
-import type { Attachment } from '../../deliver/send/message.ts'
+import type { Attachment } from '../../deliver/send/mime-message.ts'
 import { type ReportOffer, hasAttachment, hasLink } from '../../deliver/mail/report-offer.ts'
 import { toTime } from '../../time/windows.ts'
 import type { Objects } from '../../store/objects/objects.ts'

@@ -1,6 +1,6 @@
 /** Makes the packs that were asked for, one after the other, on one machine. */
 import type { Objects } from '../../store/objects/objects.ts'
-import { askedPacks, keepPack, type KeepInstructions, type KeptOutcome } from './keep-pack.ts'
+import { askedPacks, keepPack, type KeepInstructions, type KeptOutcome } from './make-kept-pack.ts'
 
 /** Packs that are to be made. Those that somebody waits for since before the start are among them. */
 export type PackLane = {

@@ -1,7 +1,7 @@
 /** A path's life line: since when, why, what would fix it, each episode, and the evidence behind it. */
 import type { PathRow } from '../../model/history.ts'
 import type { GapReason } from '../../model/window.ts'
-import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-view.ts'
+import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-drawing.ts'
 import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
 import { seenAs } from '../../assess/judge/seen-as.ts'
 import { pathKey } from '../../report/summary/path-summary.ts'

@@ -1,5 +1,5 @@
 /** The audit pack of a report: a button that asks for it, how it stands, and its download. */
-import { isSealedReport, mayAsk, type PackState } from '../../pack/kept-pack.ts'
+import { isSealedReport, mayAsk, type PackState } from '../../pack/pack-state.ts'
 import { byteWords } from '../../report/words/vocabulary.ts'
 import { readReport } from '../../store/evidence/report-records.ts'
 import { printable } from '../../text/printable.ts'

@@ -1,7 +1,7 @@
 /** Paths over time: a heat strip for each path that asks for attention, and a line for those that do not. */
 import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
 import { type Mark, MARKS, LOOKS } from '../../report/drawing/state-looks.ts'
-import { binWords, pathStrip } from '../../report/drawing/strip-view.ts'
+import { binWords, pathStrip } from '../../report/drawing/strip-drawing.ts'
 import { headlineWords, monitoredWords } from '../../report/sections/opening.ts'
 import { beganOf, endingWords } from '../../report/sections/not-encrypted.ts'
 import { isWaived } from '../../report/summary/figures.ts'

@@ -7,7 +7,7 @@ import {
   type PackState,
   readPackState,
   recordAsked,
-} from '../../pack/kept-pack.ts'
+} from '../../pack/pack-state.ts'
 import { byteWords } from '../../report/words/vocabulary.ts'
 import type { LargeObject } from '../../store/objects/large.ts'
 import type { Objects } from '../../store/objects/objects.ts'

@@ -1,5 +1,5 @@
 import { concurrently } from '../../concurrently.ts'
-import { type PackState, readPackStateIfReadable } from '../../pack/kept-pack.ts'
+import { type PackState, readPackStateIfReadable } from '../../pack/pack-state.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { type ReportRecord, readAmongReports, readDocument, readReport } from '../../store/evidence/report-records.ts'
 import { type Grant, maySee } from '../access/access.ts'

@@ -2,8 +2,8 @@
 import type { PathSummary } from '../summary/path-summary.ts'
 import { LOOKS, MARKS } from './state-looks.ts'
 import type { Mark } from './state-looks.ts'
-import { swatch } from './strip-view.ts'
-import type { StripView } from './strip-view.ts'
+import { swatch } from './strip-drawing.ts'
+import type { StripView } from './strip-drawing.ts'
 
 /** How a mark looks in a strip or a bar, and its shape and words. */
 export type LegendView = { readonly swatch: StripView; readonly word: string }

@@ -3,7 +3,7 @@ import { VERDICTS } from '../../model/judgement.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { LOOKS, MARKS, VERDICT_LOOKS } from '../drawing/state-looks.ts'
-import { swatch } from '../drawing/strip-view.ts'
+import { swatch } from '../drawing/strip-drawing.ts'
 import { EMPTY_CELL, stateCell, stateView, table, textCell, verdictView } from '../table-cells.ts'
 
 const TERMS: readonly (readonly [word: string, meaning: string])[] = [

@@ -2,7 +2,7 @@
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { pathStrip, stripWords } from '../drawing/strip-view.ts'
+import { pathStrip, stripWords } from '../drawing/strip-drawing.ts'
 import { countMarks, pathKey } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
 import {

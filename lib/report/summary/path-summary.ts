@@ -8,7 +8,7 @@ import { isTold, noneSeen, seenAs } from '../../assess/judge/seen-as.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
-import type { Cell } from '../drawing/strip.ts'
+import type { Cell } from '../drawing/strip-layout.ts'
 import { distinct, isBefore, ratio, sum } from './sums.ts'
 
 /** A path over the whole period. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { movedWithin } from '../../../lib/assess/counters/metrics.ts'
+import { movedWithin } from '../../../lib/assess/counters/counter-movement.ts'
 import { assessed, linesOf, pathLines } from '../../support/mesh/synthetic-cluster.ts'
 import { type Pod, identityOf, pod, podObject, timeAt } from '../../support/mesh/synthetic-pods.ts'
 import {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { generate } from 'selfsigned'
 import { cryptoOf } from '../../../lib/assess/window/window-crypto.ts'
 import { listedOf } from '../../../lib/assess/pods/lists.ts'
-import type { Answers } from '../../../lib/assess/counters/metrics.ts'
+import type { Answers } from '../../../lib/assess/counters/counter-movement.ts'
 import { reduceItems } from '../../../lib/observed/reduce-objects.ts'
 
 type Vectors = Readonly<Record<string, readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[]>>

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { namespaceKey } from '../../../lib/deliver/alert/conditions.ts'
 import { cut } from '../../../lib/deliver/alert/condition.ts'
 import { keepAlerts, readAlerts } from '../../../lib/deliver/alert/alert-state.ts'
-import { alertContent } from '../../../lib/deliver/alert/alert-mail.ts'
+import { alertContent } from '../../../lib/deliver/alert/alert-content.ts'
 import {
   type AlertState,
   NO_ALERTS,

@@ -240,8 +240,8 @@ test('a real API server takes the manifests of the agent and of all rights as th
   await world.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'monitoring' } })
   let taken = 0
   for (const file of [
-    'agent/agent.yaml',
-    'rbac/kubernetes.yaml',
+    'agent/cronjob.yaml',
+    'rbac/lists.yaml',
     'rbac/port-forward.yaml',
     'rbac/port-forward-service.yaml',
     'rbac/proxies.yaml',
@@ -254,7 +254,7 @@ test('a real API server takes the manifests of the agent and of all rights as th
       assert.ok(answered.status === 201 || answered.status === 409, `${answered.status} ${answered.said}`)
       taken++
     }
-  const [cronJob] = manifestsOf('agent/agent.yaml')
+  const [cronJob] = manifestsOf('agent/cronjob.yaml')
   const wrong = structuredClone(cronJob) as unknown as { spec: Record<string, unknown> }
   wrong.spec['concurencyPolicy'] = 'Forbid'
   assert.equal((await dryRun(wrong as unknown as Record<string, unknown>)).status, 400)

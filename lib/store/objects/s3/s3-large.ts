@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import type { LargeObjects } from '../large.ts'
 import { checkDerived, checkKey, ConflictError } from '../objects.ts'
 import type { S3Place } from './address.ts'
-import type { S3Calls } from './client.ts'
+import type { S3Calls } from './requests.ts'
 
 /** What the store does with each request. */
 type Requests = {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MARKS } from '../../../lib/report/drawing/state-looks.ts'
-import { axisOf, coverageRunsOf, FULL_WIDTH, MAX_CELLS, runsOf } from '../../../lib/report/drawing/strip.ts'
-import type { Cell } from '../../../lib/report/drawing/strip.ts'
+import { axisOf, coverageRunsOf, FULL_WIDTH, MAX_CELLS, runsOf } from '../../../lib/report/drawing/strip-layout.ts'
+import type { Cell } from '../../../lib/report/drawing/strip-layout.ts'
 import { hours } from '../../support/stored/report-input.ts'
 
 const period = { from: '2026-11-15T23:00:00Z', to: '2026-11-22T23:00:00Z' }

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
-import { concurrently } from '../../lib/concurrently.ts'
-import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
-import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
-import type { ClusterAccess } from '../../lib/collect/cluster/cluster-access.ts'
-import { type Look, lookAtCluster, lookWindow } from '../../lib/jobs/look-at-cluster.ts'
-import type { Cluster } from '../../lib/model/registry.ts'
-import type { PathWindow } from '../../lib/model/window.ts'
-import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
+import { concurrently } from '../../../lib/concurrently.ts'
+import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
+import { isNotEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
+import type { ClusterAccess } from '../../../lib/collect/cluster/cluster-access.ts'
+import { type Look, lookAtCluster, lookWindow } from '../../../lib/jobs/look-at-cluster.ts'
+import type { Cluster } from '../../../lib/model/registry.ts'
+import type { PathWindow } from '../../../lib/model/window.ts'
+import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
 import {
   type NotSeen,
   type OtherPaths,
@@ -21,17 +21,17 @@ import {
   verdictLine,
   whyText,
   worstFirst,
-} from '../look-rows.ts'
-import { endJson, toJson } from '../../lib/text/format-json.ts'
-import { utcRange } from '../../lib/time/dates.ts'
-import { type Console, FailedError, UsageError } from '../console.ts'
-import { chosenClusters, openStore } from '../open-store.ts'
-import { openRegistered } from '../operator-trust.ts'
-import { TIMEOUT_HELP, readDuration, readTime, readTimeout } from '../option-values.ts'
-import { type TerminalColumn, tableLines, wrapped } from '../terminal-table.ts'
-import { endName } from '../../lib/assess/judge/waived.ts'
-import type { ReportSettings } from '../../lib/model/judgement.ts'
-import { declaredSettings } from '../../lib/store/registry/declarations.ts'
+} from './look-rows.ts'
+import { endJson, toJson } from '../../../lib/text/format-json.ts'
+import { utcRange } from '../../../lib/time/dates.ts'
+import { type Console, FailedError, UsageError } from '../../console.ts'
+import { chosenClusters, openStore } from '../../open-store.ts'
+import { openRegistered } from '../../operator-trust.ts'
+import { TIMEOUT_HELP, readDuration, readTime, readTimeout } from '../../option-values.ts'
+import { type TerminalColumn, tableLines, wrapped } from '../../terminal-table.ts'
+import { endName } from '../../../lib/assess/judge/waived.ts'
+import type { ReportSettings } from '../../../lib/model/judgement.ts'
+import { declaredSettings } from '../../../lib/store/registry/declarations.ts'
 
 /** The options of `look`. */
 type LookOptions = {

@@ -8,7 +8,7 @@ import {
   recordMade,
   wholeSecond,
   waitingPacks,
-} from '../../pack/kept-pack.ts'
+} from '../../pack/pack-state.ts'
 import { makePack } from '../../pack/make-pack.ts'
 import { PackError } from '../../pack/select-report.ts'
 import { readReport } from '../../store/evidence/report-records.ts'

@@ -1,8 +1,8 @@
 /** How the strips of the report are drawn and told: what every one of them shows, also says it in words. */
 import { LOOKS, MARKS } from './state-looks.ts'
 import type { Mark } from './state-looks.ts'
-import { coverageRunsOf, FULL_WIDTH, runsOf, worstOf } from './strip.ts'
-import type { CoverageRun } from './strip.ts'
+import { coverageRunsOf, FULL_WIDTH, runsOf, worstOf } from './strip-layout.ts'
+import type { CoverageRun } from './strip-layout.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
 import { countMarks } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'

@@ -14,7 +14,7 @@ import {
 import type { Objects } from '../objects.ts'
 import { formatStoreUrl, retainUntil } from './address.ts'
 import type { S3Place, S3Address } from './address.ts'
-import type { FoundObject, S3Calls, S3Limits } from './client.ts'
+import type { FoundObject, S3Calls, S3Limits } from './requests.ts'
 import { s3Error } from './errors.ts'
 import { readPage } from './listing.ts'
 import { s3Large } from './s3-large.ts'
@@ -43,7 +43,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
 
   function open(): Promise<S3Calls> {
     // It takes 0.15 s of CPU: load it only for stores on S3.
-    opened ??= import('./client.ts').then(({ openS3 }) => openS3({ isPathStyle, limits }))
+    opened ??= import('./requests.ts').then(({ openS3 }) => openS3({ isPathStyle, limits }))
     return opened
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { dueMail, nextMail } from '../../../lib/deliver/mail/due-times.ts'
+import { dueMail, nextMail } from '../../../lib/deliver/mail/sending-times.ts'
 
 const OLD = '2020-01-01T00:00:00Z'
 const channel = (timeZone: string, sendAt = '07:00', addedAt = OLD) => ({ timeZone, sendAt, addedAt })

@@ -6,7 +6,7 @@ import { CLOCK_HINT, awsKeys, readKeys, secretsOf, signingDate, signingKeys } fr
 import type { AwsKeys, KeySource } from '../../net/aws.ts'
 import { bearer } from '../../net/credential-files.ts'
 import type { SentCredentials } from '../../net/credential-files.ts'
-import type { ApiServer } from './credentials.ts'
+import type { ApiServer } from './by-kubeconfig.ts'
 import { requestJson } from '../../net/http-retries.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { oneLine } from '../../text/redact.ts'
