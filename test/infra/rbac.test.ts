@@ -73,7 +73,7 @@ const needed = (rights: readonly Right[]): string[] => rights.map(grantText).toS
 
 describe('infra/rbac', () => {
   test('grants what each way needs, and nothing else', () => {
-    assert.deepEqual(granted('kubernetes.yaml'), needed(kubernetesRights(cluster)))
+    assert.deepEqual(granted('lists.yaml'), needed(kubernetesRights(cluster)))
     assert.deepEqual(granted('port-forward.yaml'), needed(forwardRights(cluster, { namespace: 'linkerd-viz' })))
     assert.deepEqual(granted('proxies.yaml'), needed(PROXY_RIGHTS))
     const named = forwardRights(cluster, { namespace: 'monitoring', service: 'prometheus' }).map((right): Right =>

@@ -73,13 +73,13 @@ export function unpackWindows(packed: PackedWindows, cluster: string): MonthWind
       ratio: expectedSeconds > 0 ? observedSeconds / expectedSeconds : null,
     }
     const other = others.get(index)
-    return other === undefined ? new AttemptedWindow(window, cluster, attempts[index] ?? 0) : { ...window, ...other }
+    return other === undefined ? new UnpackedWindow(window, cluster, attempts[index] ?? 0) : { ...window, ...other }
   })
 }
 
 /** Returns the number of the attempt that a window's evidence is, if it is one at this window of the cluster. */
 export function attemptOf(window: MonthWindow, cluster: string): number | undefined {
-  if (window instanceof AttemptedWindow) return window.attemptOf(cluster)
+  if (window instanceof UnpackedWindow) return window.attemptOf(cluster)
   const { start, end, evidence } = window
   const parsed = evidence === null ? undefined : parseEvidenceKey(evidence)
   const isOwn = parsed?.cluster === cluster && parsed.window.start === start && parsed.window.end === end
@@ -87,7 +87,7 @@ export function attemptOf(window: MonthWindow, cluster: string): number | undefi
 }
 
 /** Makes the key of its evidence when it is asked for: few are, and to make one takes longer than all the rest. A copy by `...` is without it. */
-export class AttemptedWindow implements MonthWindow {
+export class UnpackedWindow implements MonthWindow {
   readonly start: string
   readonly end: string
   readonly collected: boolean

@@ -1,6 +1,6 @@
 import type { TimelineMonth } from '../../model/history.ts'
 import { evidenceKey } from '../../store/keys.ts'
-import { AttemptedWindow, attemptOf } from '../rows/packed-windows.ts'
+import { UnpackedWindow, attemptOf } from '../rows/packed-windows.ts'
 import { type ParquetColumn, type ReadRow, encodeTable, openTable } from './parquet-table.ts'
 
 type MonthWindow = TimelineMonth['windows'][number]
@@ -67,7 +67,7 @@ export async function decodeUnkeyedCoverage(body: Uint8Array, cluster: string): 
   return rows.map((row) => {
     const attempt = row['attempt'] as number | null
     const isPlain = attempt === null || row['also'] !== null
-    return isPlain ? windowOf(row, cluster) : new AttemptedWindow(measuredOf(row), cluster, attempt)
+    return isPlain ? windowOf(row, cluster) : new UnpackedWindow(measuredOf(row), cluster, attempt)
   })
 }
 

@@ -139,7 +139,7 @@ export async function startWorld({ number, tsdb, images = [] }: WorldOptions): P
       metadata: { name: 'linkerd-identity-issuer', namespace: 'linkerd' },
       stringData: { key: 'nobody may read this' },
     })
-    const published = ['kubernetes.yaml', 'port-forward.yaml'].flatMap(
+    const published = ['lists.yaml', 'port-forward.yaml'].flatMap(
       (file) => loadAll(readFileSync(join(RBAC, file), 'utf8')) as Record<string, unknown>[],
     )
     for (const manifest of published) await apply(manifest)
