@@ -10,7 +10,7 @@ import { assessLook, lookWindow } from '../../lib/jobs/look-at-cluster.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
 import { reducePage } from '../../lib/observed/metrics-page.ts'
-import { shareOf } from '../../cli/commands/look/look-rows.ts'
+import { shareOf } from '../../cli/commands/look/look-words.ts'
 import { recordedEvidence } from '../support/mesh/recorded-evidence.ts'
 
 const RECORDED = join(import.meta.dirname, '../recordings/demo/metrics')

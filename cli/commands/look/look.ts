@@ -21,7 +21,7 @@ import {
   verdictLine,
   whyText,
   worstFirst,
-} from './look-rows.ts'
+} from './look-words.ts'
 import { endJson, toJson } from '../../../lib/text/format-json.ts'
 import { utcRange } from '../../../lib/time/dates.ts'
 import { type Console, FailedError, UsageError } from '../../console.ts'

@@ -3,7 +3,7 @@ import type { LabelVerdict } from './classify.ts'
 import type { Seconds } from '../../model/time.ts'
 import type { Answers, ProxyScrapes } from './counter-movement.ts'
 import type { Labels } from './labels.ts'
-import type { Probe } from '../probes/probes.ts'
+import type { Probe } from '../probes/declared-probes.ts'
 import type { Series } from '../../observed/answers.ts'
 
 /** Traffic between one proxy and one peer in a window, with its verdict. */

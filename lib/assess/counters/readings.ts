@@ -1,7 +1,7 @@
 import { RETAIN_IDLE_SECONDS } from '../../observed/page-times.ts'
 import type { Seconds } from '../../model/time.ts'
 import type { Attribution } from '../ends/attribution.ts'
-import type { Probe } from '../probes/probes.ts'
+import type { Probe } from '../probes/declared-probes.ts'
 import {
   type Inbound,
   type Outbound,
@@ -14,7 +14,7 @@ import { type Labels, labelOf, portOf, seriesKey } from './labels.ts'
 import { type Moved, addMoved, joinSlices, mostWithin, movedWithin } from './counter-movement.ts'
 import type { CounterReading, ReadingInput, RawSeries } from './reading.ts'
 import { NO_SCRAPES } from './reading.ts'
-import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from '../probes/probe-comparison.ts'
+import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from '../probes/counts-as-probe.ts'
 
 /** Labels that distinguish series of the same subject. */
 const NOT_SUBJECT = /^(__name__|peer|srv_.+|authz_.+|route_.+|ratelimit_.+)$/

@@ -4,7 +4,7 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { Seconds } from '../../model/time.ts'
 import { type PortRanges, parsePorts } from './ports.ts'
-import { type ProbeLook, type Probe, lookOf, probesOf } from '../probes/probes.ts'
+import { type ProbeLook, type Probe, lookOf, probesOf } from '../probes/declared-probes.ts'
 import { isIPv6 } from './ip-family.ts'
 
 /** When a pod lived; `to` is null if the end is unknown. */

@@ -3,7 +3,7 @@ import type { Attribution } from '../ends/attribution.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { labelOf } from '../counters/labels.ts'
 import { templatesOf } from '../pods/pod-templates.ts'
-import { type Probe, probesOf } from './probes.ts'
+import { type Probe, probesOf } from './declared-probes.ts'
 
 /**
  * Finds the possible probes of an unlisted pod: from the template of the ReplicaSet whose name is the pod's prefix, or else its workload's template in either

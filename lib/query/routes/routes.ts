@@ -1,5 +1,5 @@
 import type { KeptHistories } from '../../history/kept-histories.ts'
-import { type ClusterRow, historyCsv } from '../../report/csv/listed-paths-csv.ts'
+import { type ClusterRow, historyCsv } from '../../report/csv/api-paths-csv.ts'
 import { pathJson } from '../../text/format-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'

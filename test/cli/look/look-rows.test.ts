@@ -10,7 +10,7 @@ import {
   verdictLine,
   whyText,
   worstFirst,
-} from '../../../cli/commands/look/look-rows.ts'
+} from '../../../cli/commands/look/look-words.ts'
 import {
   anyHistory,
   coverageOf,

@@ -1,5 +1,5 @@
 import type { Seconds } from '../../model/time.ts'
-import type { ContainerLook, ProbeLook, Probe } from './probes.ts'
+import type { ContainerLook, ProbeLook, Probe } from './declared-probes.ts'
 
 /** The facts about a pod that decide its probes. */
 export type ProbedPod = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type ProbedPod, fewestProbes, probesWithin } from '../../../lib/assess/probes/probe-allowance.ts'
-import { type ProbeLook, type Probe, probesOf } from '../../../lib/assess/probes/probes.ts'
+import { type ProbedPod, fewestProbes, probesWithin } from '../../../lib/assess/probes/expected-probes.ts'
+import { type ProbeLook, type Probe, probesOf } from '../../../lib/assess/probes/declared-probes.ts'
 
 const LIVENESS: Probe = {
   container: 'app',

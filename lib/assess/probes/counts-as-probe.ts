@@ -1,13 +1,13 @@
 import type { Attribution } from '../ends/attribution.ts'
 import type { ReadingInput, RawSeries } from '../counters/reading.ts'
-import type { ProbedPod, Allowance } from './probe-allowance.ts'
+import type { ProbedPod, Allowance } from './expected-probes.ts'
 import { NO_SCRAPES } from '../counters/reading.ts'
 import type { Moved, ProxyScrapes } from '../counters/counter-movement.ts'
-import type { Probe } from './probes.ts'
+import type { Probe } from './declared-probes.ts'
 import type { ByProbes, Inbound } from '../counters/classify.ts'
 import { lastUntil } from '../counters/counter-movement.ts'
 import type { Seconds } from '../../model/time.ts'
-import { probesWithin, fewestProbes, regularProbes } from './probe-allowance.ts'
+import { probesWithin, fewestProbes, regularProbes } from './expected-probes.ts'
 
 /** A terminating pod is probed less, for as long as its containers may take to stop. */
 const ENDING_SECONDS = 90

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { HISTORY_COLUMNS } from '../../../lib/report/csv/listed-paths-csv.ts'
+import { HISTORY_COLUMNS } from '../../../lib/report/csv/api-paths-csv.ts'
 
 test('docs/api.md describes each column of the history as CSV, in order', () => {
   const text = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8')

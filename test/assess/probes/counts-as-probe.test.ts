@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { comparedWithProbes } from '../../../lib/assess/probes/probe-comparison.ts'
+import { comparedWithProbes } from '../../../lib/assess/probes/counts-as-probe.ts'
 import type { Attribution } from '../../../lib/assess/ends/attribution.ts'
 import type { Moved } from '../../../lib/assess/counters/counter-movement.ts'
-import type { ProbedPod } from '../../../lib/assess/probes/probe-allowance.ts'
+import type { ProbedPod } from '../../../lib/assess/probes/expected-probes.ts'
 
 /** A pod that began long before the window, with one probe each ten seconds. */
 const POD: ProbedPod = {
