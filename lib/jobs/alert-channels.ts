@@ -6,7 +6,7 @@ import { type Notice, decideAlerts, isStale, endpointPseudonym } from '../delive
 import { alertWebhook, type Channel } from '../deliver/channel/channel.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
 import { type Delivery, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
-import { linkKey } from '../deliver/link/unsubscribe-links.ts'
+import { linkKey } from '../deliver/link/link-key.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
 import type { Sender } from '../deliver/send/mime-message.ts'
 import { trackThrottling } from '../deliver/send/throttling.ts'

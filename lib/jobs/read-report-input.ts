@@ -7,6 +7,7 @@ import { compareText } from '../text/order.ts'
 import { concurrently } from '../concurrently.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { ReportPeriod, ReportInput } from '../report/report-input.ts'
+import { replayNote } from '../report/words/replay-note.ts'
 import { earlierPeriods } from '../time/week.ts'
 import { readPrintedHead } from '../seal/printed-head.ts'
 import { declaredScope, declaredWaivers } from '../store/registry/declarations.ts'
@@ -107,7 +108,7 @@ async function beginInput(
   const settings = settingsOf(scope.report)
   const reviews = reviewsBefore(period, earlier[0]?.from ?? period.from, await readReviews(objects))
   const readAs = { now, platformNamespaces: settings.platformNamespaces }
-  const replays = new Map(clusters.map(({ id, replay }) => [id, replay]))
+  const known = new Map(clusters.map((cluster) => [cluster.id, cluster]))
   return {
     async readOne(cluster) {
       const unread = notDerived.get(cluster.id)
@@ -131,6 +132,7 @@ async function beginInput(
         at: period.to,
       })
       for (const line of judgement.errors) warn(line)
+      const replay = replayNote(kept.flatMap(({ id }) => known.get(id) ?? []))
       return {
         period,
         version,
@@ -141,7 +143,7 @@ async function beginInput(
         checkpoint: null,
         removed,
         ...(reviews.length === 0 ? {} : { reviews }),
-        ...replayOf(kept.map(({ id }) => replays.get(id))),
+        ...(replay === null ? {} : { replay }),
       }
     },
   }
@@ -163,12 +165,6 @@ function reviewsBefore(
   return reviews.filter(
     ({ period }) => period.from >= earliest && period.to <= to && (period.from !== from || period.to !== to),
   )
-}
-
-/** The documents' additional note if a cluster is a replay. */
-function replayOf(replays: readonly Cluster['replay'][]): Pick<ReportInput, 'replay'> {
-  const sentences = new Set(replays.flatMap((replay) => replay ?? []))
-  return sentences.size === 0 ? {} : { replay: [...sentences].join(' ') }
 }
 
 /** A period that has not ended yet is judged up to the last expected window. */

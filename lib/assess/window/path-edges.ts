@@ -1,6 +1,5 @@
-import { hash } from 'node:crypto'
 import { ADMIN_PORTS } from '../../observed/prometheus-queries.ts'
-import type { Destination, Endpoint, Source } from '../../model/path.ts'
+import type { Destination, Source } from '../../model/path.ts'
 import type { Edge } from '../../model/window.ts'
 import type { Attribution } from '../ends/attribution.ts'
 import { API_SERVER_REASON } from '../ends/api-server.ts'
@@ -8,32 +7,10 @@ import { type Reached, destinations } from '../ends/destination.ts'
 import { isEncrypted } from './episode-lifecycle.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { parseIdentity } from '../ends/identity.ts'
+import { pathId } from '../ends/path-id.ts'
 import { addressOf } from '../counters/labels.ts'
 import { compareText } from '../../text/order.ts'
 import type { CounterReading } from '../counters/reading.ts'
-
-/** Returns the stable identity of a path. It leaves out ServiceAccounts: a new one changes the path but does not make another path. */
-export function pathId(
-  cluster: string,
-  source: Endpoint,
-  destination: Endpoint & { readonly cluster: string | null },
-  port: number,
-): string {
-  const part = (text: string) => (text === '' ? null : text)
-  // An array of strings, numbers and nulls is its own canonical JSON (RFC 8785).
-  const identity = [
-    cluster,
-    source.kind,
-    part(source.namespace),
-    part(source.name),
-    destination.kind,
-    part(destination.namespace),
-    part(destination.name),
-    destination.cluster,
-    port,
-  ]
-  return hash('sha256', JSON.stringify(identity), 'hex').slice(0, 16)
-}
 
 const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }

@@ -2,7 +2,7 @@
 import type { Channel } from '../../deliver/channel/channel.ts'
 import type { Delivery } from '../../deliver/send/claims.ts'
 import { type WeekMail, dueMail } from '../../deliver/mail/sending-times.ts'
-import { linkKey } from '../../deliver/link/unsubscribe-links.ts'
+import { linkKey } from '../../deliver/link/link-key.ts'
 import type { Sender } from '../../deliver/send/mime-message.ts'
 import { readRecipients } from '../../deliver/channel/recipients.ts'
 import { trackThrottling } from '../../deliver/send/throttling.ts'

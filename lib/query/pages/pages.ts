@@ -4,6 +4,7 @@ import { compress } from 'hono/compress'
 import { StoreError } from '../../store/objects/objects.ts'
 import { countWords, plural } from '../../report/words/vocabulary.ts'
 import { compareText } from '../../text/order.ts'
+import { replayNote } from '../../report/words/replay-note.ts'
 import { printable } from '../../text/printable.ts'
 import { datesOf } from '../../time/dates.ts'
 import { type Grant, isFromElsewhere } from '../access/access.ts'
@@ -243,8 +244,8 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
 
 /** Every page says so where what it shows was not collected now. */
 async function replayOf(grant: Grant, { history }: PageDeps): Promise<string | null> {
-  const sentences = new Set((await history.clusters({ grant, cluster: null })).flatMap(({ replay }) => replay ?? []))
-  return sentences.size === 0 ? null : printable([...sentences].join(' '))
+  const note = replayNote(await history.clusters({ grant, cluster: null }))
+  return note === null ? null : printable(note)
 }
 
 /** Where to go from what could not be shown: the same page without what was asked of it, or a life line over a longer time. */

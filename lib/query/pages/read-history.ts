@@ -11,6 +11,7 @@ import type { Cluster } from '../../model/registry.ts'
 import type { Status } from '../../report/summary/status.ts'
 import { type Summary, summarise } from '../../report/summary/summary.ts'
 import { NOW } from '../../report/sections/opening.ts'
+import { replayNote } from '../../report/words/replay-note.ts'
 import { packetsOf, stateKey } from '../../store/keys.ts'
 import { checkpointKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
@@ -312,7 +313,7 @@ async function readOverTime(
   // What lies before the first window would only make the strips narrow.
   const from = toTime(Math.max(toSeconds(span.from), Math.min(toSeconds(to), ...first)))
   const kept = read.map(({ current }) => current)
-  const replays = [...new Set(clusters.flatMap(({ replay }) => replay ?? []))]
+  const replay = replayNote(clusters)
   const summary = summarise({
     period: { from, to, label: NOW, timeZone: 'UTC' },
     version,
@@ -321,7 +322,7 @@ async function readOverTime(
     settings,
     judgement: judge({ clusters: kept, scopes: scope.scopes, waivers, settings, period: { from, to }, at: to }),
     checkpoint: null,
-    ...(replays.length === 0 ? {} : { replay: replays.join(' ') }),
+    ...(replay === null ? {} : { replay }),
   })
   return { summary, rows: read.flatMap((one) => one.rows) }
 }

@@ -11,7 +11,8 @@ import {
   readEnd,
   useDownload,
 } from '../../deliver/link/downloads.ts'
-import { downloadTicket, readLinkKey, readTicket, TICKET_MS } from '../../deliver/link/unsubscribe-links.ts'
+import { downloadTicket, readTicket, TICKET_MS } from '../../deliver/link/download-tickets.ts'
+import { readLinkKey } from '../../deliver/link/link-key.ts'
 import { datesOf } from '../../time/dates.ts'
 import { byteWords } from '../../report/words/vocabulary.ts'
 import { type LinkRequest, StoreError } from '../../store/objects/objects.ts'

@@ -1,5 +1,6 @@
 /** The page behind the link in a mail by which somebody leaves a channel. Programs that follow links change nothing: only its button does. */
-import { isUnsubscribeLink, readLinkKey } from '../../deliver/link/unsubscribe-links.ts'
+import { readLinkKey } from '../../deliver/link/link-key.ts'
+import { isUnsubscribeLink } from '../../deliver/link/unsubscribe-links.ts'
 import { suppress } from '../../deliver/channel/suppressions.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { formResponse } from './form-page.ts'

@@ -1,5 +1,6 @@
 /** How things stand of many clusters: what `ciphertrail status` shows of a summary. Those of a fleet are joined, since one summary of all of it does not fit into memory. */
 import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
+import { replayNote } from '../words/replay-note.ts'
 import { type Action, orderActions } from './actions.ts'
 import type { ClusterSummary } from './coverage-summary.ts'
 import { type Figures, joinFigures } from './figures.ts'
@@ -62,10 +63,9 @@ export function standingOf(summary: Summary): Standing {
 export function joinStandings(parts: readonly Standing[], checkpoint: Standing['checkpoint']): Standing {
   const [first] = parts
   if (first === undefined) throw new Error('Cannot join how things stand: there is nothing to join')
-  const replays = new Set(parts.flatMap(({ replay }) => replay ?? []))
   return {
     ...first,
-    replay: replays.size === 0 ? null : [...replays].join(' '),
+    replay: replayNote(parts),
     checkpoint,
     expectedWindows: sum(parts, ({ expectedWindows }) => expectedWindows),
     collectedWindows: sum(parts, ({ collectedWindows }) => collectedWindows),

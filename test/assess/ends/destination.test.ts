@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
-import { pathId } from '../../../lib/assess/window/path-edges.ts'
+import { pathId } from '../../../lib/assess/ends/path-id.ts'
 import type { PathWindow } from '../../../lib/model/window.ts'
 import { type SyntheticCluster, assessed, pathLines } from '../../support/mesh/synthetic-cluster.ts'
 import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'

@@ -14,13 +14,9 @@ import {
   revokeDownload,
   useDownload,
 } from '../../../lib/deliver/link/downloads.ts'
-import {
-  downloadTicket,
-  isUnsubscribeLink,
-  unsubscribePath,
-  linkKey,
-  readTicket,
-} from '../../../lib/deliver/link/unsubscribe-links.ts'
+import { downloadTicket, readTicket } from '../../../lib/deliver/link/download-tickets.ts'
+import { linkKey } from '../../../lib/deliver/link/link-key.ts'
+import { isUnsubscribeLink, unsubscribePath } from '../../../lib/deliver/link/unsubscribe-links.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { freshStore } from '../../support/stored/fresh-store.ts'

@@ -9,7 +9,8 @@ import {
   readDownload,
   revokeDownload,
 } from '../../../lib/deliver/link/downloads.ts'
-import { downloadTicket, linkKey, readLinkKey } from '../../../lib/deliver/link/unsubscribe-links.ts'
+import { downloadTicket } from '../../../lib/deliver/link/download-tickets.ts'
+import { linkKey, readLinkKey } from '../../../lib/deliver/link/link-key.ts'
 import { readRecipients } from '../../../lib/deliver/channel/recipients.ts'
 import { suppress } from '../../../lib/deliver/channel/suppressions.ts'
 import { type Objects, StoreError } from '../../../lib/store/objects/objects.ts'
