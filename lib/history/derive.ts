@@ -8,7 +8,7 @@ import { type Assess, type IndexDeps, indexEvidence, snapshotReader, UnreadableE
 import { archiveOf, parseWindowKey, stateKey, windowKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { ListedEvidence } from './listed-evidence.ts'
-import { foldMonths, settledCount, stillFolded, UNSETTLED_SECONDS } from './months.ts'
+import { foldMonths, settledCount, stillFolded, UNSETTLED_SECONDS } from './fold-months.ts'
 import { PreconditionFailedError } from '../store/objects/objects.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { makeResults } from './results.ts'

@@ -1,7 +1,7 @@
 /** Current state of all clusters, read from the store alone: what `ciphertrail status` shows. */
 import { DAY_SECONDS, type FleetStatus, type Status, type StatusCluster } from '../report/summary/status.ts'
 import { concurrently } from '../concurrently.ts'
-import { observedTime } from '../assess/judge/observed-time.ts'
+import { observedTime } from '../assess/judge/cluster-observed-share.ts'
 import { nextMail } from '../deliver/mail/sending-times.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
 import type { Cluster } from '../model/registry.ts'

@@ -2,7 +2,7 @@ import { Temporal } from 'temporal-polyfill'
 import { parseTime, toSeconds } from './windows.ts'
 import { type WeekPeriod, weekPeriod } from './week.ts'
 import { PERIOD_FORMS } from './period-forms.ts'
-import { checkedZone } from './time-zone.ts'
+import { checkedZone } from './checked-zone.ts'
 
 /**
  * Parses a period: an ISO week, a month, a quarter of the calendar year or a day in a time zone, or two times with their zones, separated by a slash (ISO 8601).

@@ -1,5 +1,5 @@
 import { Temporal } from 'temporal-polyfill'
-import { checkedZone } from './time-zone.ts'
+import { checkedZone } from './checked-zone.ts'
 
 /** A period as `(from, to]`, RFC 3339 in UTC. */
 export type WeekPeriod = { readonly from: string; readonly to: string }

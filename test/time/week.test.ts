@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { earlierPeriods, lastWeek, weekPeriod } from '../../lib/time/week.ts'
-import { checkedZone } from '../../lib/time/time-zone.ts'
+import { checkedZone } from '../../lib/time/checked-zone.ts'
 import { errorText } from '../support/texts/matches-text.ts'
 
 const hours = ({ from, to }: ReturnType<typeof weekPeriod>) => (Date.parse(to) - Date.parse(from)) / 3_600_000

@@ -3,7 +3,7 @@ import type { Endpoint } from '../../model/path.ts'
 import type { PathIdentity, PeriodFacts, WorkloadHistory } from '../../model/period.ts'
 import { compareText } from '../../text/order.ts'
 import { workloadKey } from '../pods/facts.ts'
-import { observedPeriod } from './observed.ts'
+import { observedPeriod } from './workload-observed-share.ts'
 
 /** Blind spots by which traffic bypasses a proxy. */
 const BYPASSES: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet'])

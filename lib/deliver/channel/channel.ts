@@ -3,7 +3,7 @@ import { domainToASCII } from 'node:url'
 import * as z from 'zod'
 import { matchesAny } from '../../text/pattern.ts'
 import { isManagedSecret } from '../../net/secret-name.ts'
-import { checkedZone } from '../../time/time-zone.ts'
+import { checkedZone } from '../../time/checked-zone.ts'
 import { isClusterId } from '../../store/keys.ts'
 import { compareText } from '../../text/order.ts'
 

@@ -1,7 +1,7 @@
 /** The last eight periods in numbers. A period without a collected window has none: it is a gap, not a zero. */
 import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
-import { observedTime, shareOfAll } from '../../assess/judge/observed-time.ts'
+import { observedTime, shareOfAll } from '../../assess/judge/cluster-observed-share.ts'
 import { seenAs } from '../../assess/judge/seen-as.ts'
 import { countedAs, isClear, rowsByPath } from './path-summary.ts'
 import { sum } from './sums.ts'

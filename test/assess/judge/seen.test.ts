@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { observedPeriod } from '../../../lib/assess/judge/observed.ts'
+import { observedPeriod } from '../../../lib/assess/judge/workload-observed-share.ts'
 import { seenOfCluster, seenOfPath, seenOfPort, seenOfWorkload, seenWindows } from '../../../lib/assess/judge/seen.ts'
 import type { Seen } from '../../../lib/model/judgement.ts'
 import type { BlindSpot, Workload } from '../../../lib/model/window.ts'

@@ -9,7 +9,7 @@ import {
   windowCount,
 } from '../rule.ts'
 import { workloadKey } from '../../pods/facts.ts'
-import { observedTime } from '../observed-time.ts'
+import { observedTime } from '../cluster-observed-share.ts'
 import { seenOfCluster } from '../seen.ts'
 import { isBelow } from '../wanted.ts'
 

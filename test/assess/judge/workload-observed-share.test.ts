@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { observedPeriod } from '../../../lib/assess/judge/observed.ts'
+import { observedPeriod } from '../../../lib/assess/judge/workload-observed-share.ts'
 import { type Shown, resultsOf, scraped } from '../../support/stored/watched-period.ts'
 
 /** What was kept of `web` in each window. */
