@@ -98,7 +98,7 @@ export default {
       to: {
         path: '^lib/(assess|net|store|history)/',
         pathNot:
-          '^lib/assess/(ends/path-class|judge/(in-scope|observed-time|seen-as)|window/tap-reading|packets/flow-verdict)\\.ts$',
+          '^lib/assess/(ends/path-class|judge/(in-scope|cluster-observed-share|seen-as)|window/tap-reading|packets/flow-verdict)\\.ts$',
       },
     },
     {
