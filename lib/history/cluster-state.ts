@@ -96,13 +96,13 @@ export function encodeState({ archive, ...state }: ClusterState): Buffer {
   )
 }
 
-/** The stored state, with the ETag and hash that show whether it changed. */
+/** The stored state, with the ETag that shows whether it changed. */
 export type StoredState = {
   readonly state: ClusterState | undefined
   /** Null if nothing is stored. */
   readonly etag: string | null
-  /** Hash of the stored bytes, in hex; null if nothing is stored. */
-  readonly sha256: string | null
+  /** The stored bytes; null if nothing is stored. */
+  readonly body: Uint8Array | null
   /** Why it cannot be read, in one line; null if it can. */
   readonly error: string | null
 }
@@ -114,8 +114,8 @@ export type StoredState = {
 export async function readState(clusterId: string, objects: Objects): Promise<StoredState> {
   const key = stateKey(clusterId)
   const stored = await objects.get(key)
-  if (stored === undefined) return { state: undefined, etag: null, sha256: null, error: null }
-  const found = { etag: stored.etag, sha256: sha256Of(stored.body) }
+  if (stored === undefined) return { state: undefined, etag: null, body: null, error: null }
+  const found = { etag: stored.etag, body: stored.body }
   const content = parseJson(stored.body)
   const derivation = derivationSchema.safeParse(content).data?.derivation
   // An earlier derivation may have another schema: it is old, not damaged.
@@ -161,9 +161,9 @@ export async function readTaggedHistory(
   states?: ReadonlySet<State>,
 ): Promise<{ readonly history: History; readonly etag: string | null } | undefined> {
   return whileItChanges(async () => {
-    const { state, etag } = await readState(clusterId, objects)
+    const { state, etag, body } = await readState(clusterId, objects)
     if (state === undefined) return undefined
-    const { watermark, episodes, months } = await foldedFurther(state, { isWanted, states }, objects)
+    const { watermark, episodes, months } = await foldedFurther(state, { body, isWanted, states }, objects)
     const isSettled = state.replacing.length === 0
     return { history: { watermark, episodes, months, since: sinceOf(state) }, etag: isSettled ? etag : null }
   })
@@ -172,13 +172,19 @@ export async function readTaggedHistory(
 async function foldedFurther(
   state: ClusterState,
   {
+    body,
     isWanted,
     states,
-  }: { readonly isWanted: (month: string) => boolean; readonly states: ReadonlySet<State> | undefined },
+  }: {
+    /** The bytes of the state. */
+    readonly body: Uint8Array | null
+    readonly isWanted: (month: string) => boolean
+    readonly states: ReadonlySet<State> | undefined
+  },
   objects: Objects,
 ): Promise<Pick<Timeline, 'watermark' | 'months' | 'episodes'>> {
   const hot = new Set(namedHotMonths(state).map(({ month }) => month))
-  const recent = await readRecentFold(state, objects)
+  const recent = await readRecentFold(state, body, objects)
   const from = foldedCount(state) + (recent?.count ?? 0)
   // Folding goes on with every interval of the hot months.
   const hotStates = from === state.windows.length ? states : undefined

@@ -64,7 +64,7 @@ export async function unreadHistories(
 
 /** Of a new cluster, all windows are in no month yet. */
 async function knownState(state: ClusterState, objects: Objects): Promise<KnownState> {
-  const recent = state.timeline.watermark === null ? await readRecentFold(state, objects) : undefined
+  const recent = state.timeline.watermark === null ? await readRecentFold(state, null, objects) : undefined
   const { paths, episodes, watermark } = recent?.known ?? state.timeline
   const open = new Set(episodes.filter(({ endedAt }) => endedAt === null).map(({ id }) => id))
   return {

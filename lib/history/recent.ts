@@ -27,7 +27,7 @@ export type Memory = Map<
 /** Reads the current status of a cluster; undefined if nothing was derived yet, or not by this version. Throws `DamagedError` for a damaged result. */
 export async function readRecent(clusterId: string, objects: Objects, memory: Memory): Promise<Recent | undefined> {
   return whileItChanges(async () => {
-    const { state } = await readState(clusterId, objects)
+    const { state, body } = await readState(clusterId, objects)
     if (state === undefined) {
       memory.delete(clusterId)
       return undefined
@@ -36,7 +36,7 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
     const windows = windowsAfterMonths(state)
     const known = memory.get(clusterId)
     const isKnown = known?.base === base && isBeginning(known.folded, windows)
-    const start = isKnown ? { ...known.recent, count: known.folded.length } : await startOf(state, objects)
+    const start = isKnown ? { ...known.recent, count: known.folded.length } : await startOf(state, body, objects)
     const { count, ...from } = start
     let recent = { ...from, cluster: clusterId }
     for (let index = count; index < windows.length; index += CHUNK)
@@ -51,9 +51,10 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
 /** Returns how far the windows are folded that are in no month yet, and the facts from these; `count` is how many there are. */
 async function startOf(
   state: ClusterState,
+  body: Uint8Array | null,
   objects: Objects,
 ): Promise<Omit<KnownTimeline, 'cluster'> & RecentFacts & { readonly count: number }> {
-  const fold = await readRecentFold(state, objects)
+  const fold = await readRecentFold(state, body, objects)
   const { cluster: _, ...known } = fold?.known ?? state.timeline
   return { ...known, ...(fold?.facts ?? NO_FACTS), count: fold?.count ?? 0 }
 }

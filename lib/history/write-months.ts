@@ -49,7 +49,8 @@ type StateWriter = {
 
 /** Returns a writer that starts from the stored state. */
 export function stateWriter(clusterId: string, stored: StoredState, objects: Objects): StateWriter {
-  let { etag, sha256 } = stored
+  let { etag } = stored
+  let sha256 = stored.body === null ? null : sha256Of(stored.body)
   return {
     async replace(next) {
       const body = encodeState(next)

@@ -3,6 +3,7 @@
  * results of the windows. It names what it was made from and has a digest of its own. What it does not cover is read from the results, so it can only save
  * reading: a missing, damaged or outdated object hides nothing.
  */
+import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { gzipSync } from 'fflate'
@@ -112,6 +113,29 @@ function baseDigest(state: FoldBase): string {
   return sha256Of(encodeDerived([DERIVATION, state.timeline, namedHotMonths(state)]))
 }
 
+/** Returns whether a digest is {@link baseDigest}. `stored` are the bytes of the state: its timeline is hashed as it stands in them, if that gives the digest. */
+function isBase(digest: string, state: FoldBase, stored: Uint8Array | null): boolean {
+  const text =
+    stored === null ? undefined : timelineIn(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength))
+  const asStored =
+    text === undefined
+      ? undefined
+      : createHash('sha256')
+          .update(`[${DERIVATION},`)
+          .update(text)
+          .update(`,${encodeDerived(namedHotMonths(state)).toString()}]`)
+          .digest('hex')
+  return digest === asStored || digest === baseDigest(state)
+}
+
+const TIMELINE = { before: Buffer.from('"timeline":'), after: Buffer.from(',"unwritten":') }
+
+/** Finds the timeline in the bytes of a state, whose names are sorted: `unwritten` is the next, and no text has a bare quote. */
+function timelineIn(stored: Buffer): Uint8Array | undefined {
+  const [before, end] = [stored.indexOf(TIMELINE.before), stored.lastIndexOf(TIMELINE.after)]
+  return before === -1 || end === -1 ? undefined : stored.subarray(before + TIMELINE.before.length, end)
+}
+
 function windowsDigest(windows: readonly FoldedWindow[]): string {
   return sha256Of(Buffer.from(JSON.stringify(windows.map(({ start, end, sha256 }) => [start, end, sha256]))))
 }
@@ -144,11 +168,17 @@ export async function encodeRecent(state: FoldBase, folds: readonly RecentFold[]
 
 /**
  * Reads the fold of as many windows of a state as there is one of; undefined if nothing usable is stored. One request, and none if all windows are in months.
+ *
+ * @param body the bytes that the state was read from, so that they need not be made again; null if it was not
  */
-export async function readRecentFold(state: FoldBase, objects: Objects): Promise<RecentFold | undefined> {
+export async function readRecentFold(
+  state: FoldBase,
+  body: Uint8Array | null,
+  objects: Objects,
+): Promise<RecentFold | undefined> {
   if (windowsAfterMonths(state).length === 0) return undefined
   const stored = await objects.get(recentKey(state.cluster))
-  return stored === undefined ? undefined : openRecent(stored.body, state).folds.at(-1)
+  return stored === undefined ? undefined : openRecent(stored.body, state, body).folds.at(-1)
 }
 
 /** Whether bytes are a whole object of a cluster, of whatever state. */
@@ -164,10 +194,10 @@ type OpenedRecent = {
   readonly areAll: boolean
 }
 
-/** Opens an object. Bytes of whatever kind give no fold but one that was made from this state's windows. */
-export function openRecent(body: Uint8Array, state: FoldBase): OpenedRecent {
+/** Opens an object. Bytes of whatever kind give no fold but one that was made from this state's windows. `stored`: as `body` of {@link readRecentFold}. */
+export function openRecent(body: Uint8Array, state: FoldBase, stored: Uint8Array | null = null): OpenedRecent {
   const content = contentOf(body)
-  if (content?.cluster !== state.cluster || content.base !== baseDigest(state)) return { folds: [], areAll: false }
+  if (content?.cluster !== state.cluster || !isBase(content.base, state, stored)) return { folds: [], areAll: false }
   const windows = windowsAfterMonths(state)
   const own = content.folds.filter(
     (fold) => fold.count <= windows.length && fold.windows === windowsDigest(windows.slice(0, fold.count)),

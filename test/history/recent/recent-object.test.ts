@@ -367,6 +367,24 @@ test('log check names an object that is damaged or says something else than the 
   assert.deepEqual(await findings(), [], 'it is of the windows before')
 })
 
+test('what windows are folded onto is compared as it is stored, without making it again, and made again where that is of no use', async () => {
+  const { held, objects } = watchedStore()
+  for (let index = 0; index < 12; index++) await deriveAlone(index, objects)
+  await compactCluster(cluster, deps(objects))
+  const stored = held.get(recentKey('demo')) ?? assert.fail()
+  const { state, body } = await readState('demo', objects)
+  assert.ok(state !== undefined && body !== null)
+  const unreadable = { ...state.timeline, ends: new Proxy({}, { ownKeys: () => assert.fail('it is made again') }) }
+  assert.equal(openRecent(stored, { ...state, timeline: unreadable }, body).folds.length, 2)
+  const none = Buffer.alloc(0)
+  const another = Buffer.from(Buffer.from(body).toString().replace('"isGone":false', '"isGone":true'))
+  assert.notDeepEqual(another, body)
+  for (const other of [null, none, another, stored]) {
+    assert.throws(() => openRecent(stored, { ...state, timeline: unreadable }, other))
+    assert.equal(openRecent(stored, state, other).folds.length, 2)
+  }
+})
+
 test('rebuildCluster() of a cluster without evidence removes the object', async () => {
   const { held, objects } = watchedStore()
   await deriveAlone(0, objects)
