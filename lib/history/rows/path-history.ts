@@ -20,6 +20,8 @@ export type HistoryQuery = QueriedPeriod & {
   /** Workload at either end; with a namespace, at the end in that namespace. */
   readonly workload?: { readonly kind?: string | undefined; readonly name: string } | undefined
   readonly state?: State | 'not-encrypted' | undefined
+  /** Rows that end before this time are left out, for a reader who has enough newer ones. */
+  readonly endsFrom?: string | undefined
 }
 
 /** A path in one expected window. */
@@ -83,6 +85,7 @@ export function rows(
   const found: PathRow[] = []
   for (const pieces of piecesByPath(months, query).values()) {
     for (const piece of pieces.every(({ isQuiet }) => isQuiet) ? joinQuiet(pieces) : pieces) {
+      if (query.endsFrom !== undefined && (lastOf(piece)?.end ?? '') < query.endsFrom) continue
       const { interval } = piece
       const classes = classesOf.get(interval.cluster) ?? classNamespaces([], platformNamespaces)
       const row = { ...rowOf(piece, episodesById), class: pathClass(interval, classes) }

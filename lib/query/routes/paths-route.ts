@@ -40,12 +40,12 @@ export async function answerPaths(
   const wanted = (cursor?.n ?? 0) + limit + 1
   let found: readonly PathRow[] = []
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
-    const { cluster: answer, rows } = await readCluster(cluster, query, {
-      objects,
-      now,
-      histories,
-      platformNamespaces,
-    })
+    const endsFrom = found.length === wanted ? found.at(-1)?.to : undefined
+    const { cluster: answer, rows } = await readCluster(
+      cluster,
+      { ...query, endsFrom },
+      { objects, now, histories, platformNamespaces },
+    )
     found = newestFirst([...found, ...rows]).slice(0, wanted)
     return answer
   })

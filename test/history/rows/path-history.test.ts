@@ -187,6 +187,19 @@ test('rows() tells no sums of a part of what was encrypted, but where there is n
   assert.deepEqual(countsOf(counter.rows()), [[4, 3, 200, 0]])
 })
 
+test('rows() leaves out rows that end before a time, and changes no other', () => {
+  fc.assert(
+    fc.property(anyHistory, fc.nat(60), fc.boolean(), (history, index, isCut) => {
+      const query = isCut ? { from: halfDay(1).start, to: halfDay(30).end } : {}
+      const endsFrom = halfDay(index).end
+      assert.deepEqual(
+        ask(history, { ...query, endsFrom }),
+        ask(history, query).filter(({ to }) => to >= endsFrom),
+      )
+    }),
+  )
+})
+
 test('rowCounter() gives every part of a period the sums of its windows', () => {
   let cut = 0
   fc.assert(
