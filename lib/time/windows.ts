@@ -31,6 +31,22 @@ export function toTime(seconds: Seconds): string {
   return new Date(milliseconds).toISOString().replace('.000Z', 'Z')
 }
 
+/** About as many times as the windows of five minutes in a quarter of a year have. */
+const MAX_REMEMBERED = 1 << 15
+
+const remembered = new Map<Seconds, string>()
+
+/** Returns the same as {@link toTime}, from memory where it was asked for lately: windows of all clusters begin and end at the same moments. */
+export function rememberedTime(seconds: Seconds): string {
+  let time = remembered.get(seconds)
+  if (time === undefined) {
+    time = toTime(seconds)
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+    remembered.set(seconds, time)
+  }
+  return time
+}
+
 /** Whether a number from outside can be a moment: from 1970 to the year 9999. */
 export function isMoment(seconds: number): boolean {
   return seconds >= 0 && Math.round(seconds * 1000) <= LAST_MS

@@ -1,7 +1,7 @@
 /** Windows of a month in little memory, and windows that make the key of their evidence when it is asked for. */
 import type { TimelineMonth } from '../../model/history.ts'
 import { evidenceKey, parseEvidenceKey } from '../../store/keys.ts'
-import { toSeconds, toTime } from '../../time/windows.ts'
+import { rememberedTime, toSeconds } from '../../time/windows.ts'
 
 type MonthWindow = TimelineMonth['windows'][number]
 
@@ -60,9 +60,9 @@ export function unpackWindows(packed: PackedWindows, cluster: string): MonthWind
   let end = ''
   let endsAt = NaN
   return Array.from(starts, (startsAt, index) => {
-    const start = startsAt === endsAt ? end : toTime(startsAt)
+    const start = startsAt === endsAt ? end : rememberedTime(startsAt)
     endsAt = startsAt + (lengths[index] ?? 0)
-    end = toTime(endsAt)
+    end = rememberedTime(endsAt)
     const [expectedSeconds, observedSeconds] = [expected[index] ?? 0, observed[index] ?? 0]
     const window = {
       start,

@@ -7,7 +7,8 @@ import { gunzipSync } from 'node:zlib'
 import { gzipSync } from 'fflate'
 import { type FileMetaData, type SchemaElement, parquetMetadata, parquetRead } from 'hyparquet'
 import { type ColumnSource, ByteWriter, ParquetWriter } from 'hyparquet-writer'
-import { toTime } from '../../time/windows.ts'
+import { compareText } from '../../text/order.ts'
+import { rememberedTime, toTime } from '../../time/windows.ts'
 
 /** Type of a column: `text` is a string, `time` RFC 3339, `bits` bytes, `count` and `small` whole numbers, `list` several of these, in order. */
 type Kind = 'text' | 'time' | 'number' | 'count' | 'small' | 'flag' | 'bits' | 'list'
@@ -39,11 +40,12 @@ export type Table = {
   /** Returns the highest value of a column in a row group, as a row has it; undefined without statistics. */
   readonly highest: (column: string, group: number) => unknown
   /** Decodes rows. `columns` are the columns to read; `group` is the only row group to read, from 0. All of it if absent. */
-  readonly read: (part?: {
-    readonly columns?: readonly string[]
-    readonly group?: number
-  }) => Promise<readonly ReadRow[]>
+  readonly read: (part?: TablePart) => Promise<readonly ReadRow[]>
+  /** Decodes the rows of which a column has one of some values, as {@link read} does. Where there is none, no other column is decoded. */
+  readonly readWhere: (column: string, values: ReadonlySet<unknown>, part?: TablePart) => Promise<readonly ReadRow[]>
 }
+
+type TablePart = { readonly columns?: readonly string[]; readonly group?: number }
 
 /** Rows in a row group at most, which a reader holds in memory at once. */
 export const GROUP_ROWS = 4096
@@ -173,7 +175,8 @@ export function openTable(body: Uint8Array): Table {
   const file = { byteLength: buffer.byteLength, slice: (start: number, end?: number) => buffer.slice(start, end) }
   const metadata = parquetMetadata(buffer)
   const names = metadata.row_groups[0]?.columns.map((column) => column.meta_data?.path_in_schema[0] ?? '') ?? []
-  const timestampFromMilliseconds = rememberTimes()
+  const late = lateColumns(metadata)
+  const stored = { ...metadata, schema: metadata.schema.map((element) => asStored(element, late)) }
   return {
     metadata: keyValuesOf(metadata),
     columns: names,
@@ -182,26 +185,60 @@ export function openTable(body: Uint8Array): Table {
       const value = metadata.row_groups[group]?.columns[names.indexOf(column)]?.meta_data?.statistics?.max_value
       return value instanceof Date ? toTime(value.getTime() / 1000) : value
     },
-    async read({ columns, group } = {}) {
-      const chunks = new Map<string, Chunk[]>()
-      await parquetRead({
-        file,
-        metadata,
-        utf8: false,
-        compressors: { GZIP: (bytes, size) => gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }) },
-        parsers: { timestampFromMilliseconds },
-        onChunk({ columnName, columnData, rowStart }) {
-          const chunk = { rowStart, values: columnData as ArrayLike<unknown> }
-          const own = chunks.get(columnName)
-          if (own === undefined) chunks.set(columnName, [chunk])
-          else own.push(chunk)
-        },
-        ...(columns === undefined ? {} : { columns: [...columns] }),
-        ...(group === undefined ? {} : rowsOfGroup(metadata, group)),
-      })
-      return rowsOf(new Map([...chunks].map(([name, own]) => [name, joined(own)])))
+    async read(part = {}) {
+      return rowsOf(await columnsOf(part), late)
+    },
+    async readWhere(column, values, part = {}) {
+      const found = new Map<string, readonly unknown[]>()
+      let wanted: readonly number[] | undefined
+      // A few columns at a time: of what is decoded little is wanted, and V8 moves what lives long from place to place.
+      for (const columns of [[column], ...chunksOf((part.columns ?? names).filter((name) => name !== column))]) {
+        for (const [name, all] of await columnsOf({ ...part, columns })) {
+          const valueAt = readerOf(all, late.get(name))
+          wanted ??= indexesOf(all.length, (index) => values.has(valueAt(index)))
+          found.set(name, wanted.map(valueAt))
+        }
+        if (wanted === undefined || wanted.length === 0) return []
+      }
+      return rowsOf(found, NOT_LATE)
     },
   }
+
+  async function columnsOf({ columns, group }: TablePart): Promise<ReadonlyMap<string, ArrayLike<unknown>>> {
+    const chunks = new Map<string, Chunk[]>()
+    await parquetRead({
+      file,
+      metadata: stored,
+      utf8: false,
+      compressors: { GZIP: (bytes, size) => gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }) },
+      parsers: { timestampFromMilliseconds: timeOf },
+      onChunk({ columnName, columnData, rowStart }) {
+        const chunk = { rowStart, values: columnData as ArrayLike<unknown> }
+        const own = chunks.get(columnName)
+        if (own === undefined) chunks.set(columnName, [chunk])
+        else own.push(chunk)
+      },
+      ...(columns === undefined ? {} : { columns: [...columns] }),
+      ...(group === undefined ? {} : rowsOfGroup(metadata, group)),
+    })
+    return new Map([...chunks].map(([name, own]) => [name, joined(own)]))
+  }
+}
+
+/** How many columns are decoded at once where few rows are wanted. */
+const COLUMNS_AT_ONCE = 8
+
+function chunksOf(columns: readonly string[]): string[][] {
+  const chunks: string[][] = []
+  for (let index = 0; index < columns.length; index += COLUMNS_AT_ONCE)
+    chunks.push(columns.slice(index, index + COLUMNS_AT_ONCE))
+  return chunks
+}
+
+function indexesOf(length: number, isWanted: (index: number) => boolean): number[] {
+  const indexes: number[] = []
+  for (let index = 0; index < length; index++) if (isWanted(index)) indexes.push(index)
+  return indexes
 }
 
 /** A part of a column. */
@@ -213,23 +250,95 @@ function joined(chunks: readonly Chunk[]): ArrayLike<unknown> {
   return [first, ...more].flatMap(({ values }) => Array.from(values))
 }
 
-/** Rows that look into their columns: to copy each value into an object would take as long as to decode it. */
-function rowsOf(columns: ReadonlyMap<string, ArrayLike<unknown>>): readonly ReadRow[] {
-  class Row {
-    readonly index: number
-    constructor(index: number) {
-      this.index = index
-    }
+/** Columns whose values become texts and times only when a row is asked for them, and what they become. */
+type Late = ReadonlyMap<string, 'text' | 'time'>
+
+const NOT_LATE: Late = new Map()
+
+/** Those without a dictionary: the texts of a dictionary are few. */
+function lateColumns({ schema, row_groups: groups }: FileMetaData): Late {
+  const inDictionary = new Set(
+    groups.flatMap(({ columns }) =>
+      columns.flatMap(({ meta_data: data }) =>
+        data?.dictionary_page_offset === undefined ? [] : (data.path_in_schema[0] ?? []),
+      ),
+    ),
+  )
+  const late = new Map<string, 'text' | 'time'>()
+  for (const { name, converted_type: type } of schema) {
+    if (inDictionary.has(name)) continue
+    if (type === 'UTF8') late.set(name, 'text')
+    else if (type === 'TIMESTAMP_MILLIS') late.set(name, 'time')
   }
-  for (const [name, values] of columns)
-    Object.defineProperty(Row.prototype, name, {
+  return late
+}
+
+function asStored(element: SchemaElement, late: Late): SchemaElement {
+  if (!late.has(element.name)) return element
+  const { converted_type: _, logical_type: __, ...stored } = element
+  return stored
+}
+
+type Values = readonly ((index: number) => unknown)[]
+
+/** A row that looks into its columns: to copy each value into an object would take as long as to decode it. */
+class Row {
+  readonly #columns: Values
+  readonly #index: number
+  constructor(columns: Values, index: number) {
+    this.#columns = columns
+    this.#index = index
+  }
+  static valueOf(row: Row, place: number): unknown {
+    return row.#columns[place]?.(row.#index)
+  }
+}
+
+/** The rows of tables with the same columns are of one class: to look into those of a class that V8 never saw takes ten times as long. */
+const classes = new Map<string, typeof Row>()
+
+/** More than there are kinds of tables, and parts of them that are read. */
+const MAX_CLASSES = 64
+
+function classOf(names: readonly string[]): typeof Row {
+  const key = JSON.stringify(names)
+  const known = classes.get(key)
+  if (known !== undefined) return known
+  const made = class extends Row {}
+  for (const [place, name] of names.entries())
+    Object.defineProperty(made.prototype, name, {
       get(this: Row) {
-        return values[this.index]
+        return Row.valueOf(this, place)
       },
     })
-  const [first = []] = columns.values()
-  return Array.from({ length: first.length }, (_, index) => new Row(index) as unknown as ReadRow)
+  if (classes.size >= MAX_CLASSES) classes.clear()
+  classes.set(key, made)
+  return made
 }
+
+function rowsOf(columns: ReadonlyMap<string, ArrayLike<unknown>>, late: Late): readonly ReadRow[] {
+  const names = [...columns.keys()].sort(compareText)
+  const own = names.map((name) => readerOf(columns.get(name) ?? [], late.get(name)))
+  const Own = classOf(names)
+  const [first = []] = columns.values()
+  return Array.from({ length: first.length }, (_, index) => new Own(own, index) as unknown as ReadRow)
+}
+
+function readerOf(values: ArrayLike<unknown>, late: 'text' | 'time' | undefined): (index: number) => unknown {
+  if (late === undefined) return (index) => values[index]
+  if (late === 'time')
+    return (index) => {
+      const value = values[index]
+      return typeof value === 'bigint' ? timeOf(value) : value
+    }
+  const texts = Array.from(values)
+  return (index) => {
+    const value = texts[index]
+    return value instanceof Uint8Array ? (texts[index] = TEXT.decode(value)) : value
+  }
+}
+
+const TEXT = new TextDecoder()
 
 function rowsOfGroup({ row_groups: groups }: FileMetaData, group: number): { rowStart: number; rowEnd: number } {
   const rowStart = groups.slice(0, group).reduce((sum, { num_rows: rows }) => sum + Number(rows), 0)
@@ -245,15 +354,6 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer {
   return byteOffset === 0 && byteLength === whole.byteLength ? whole : whole.slice(byteOffset, byteOffset + byteLength)
 }
 
-/** Caches formatted times, because most rows begin and end at few moments. */
-function rememberTimes(): (milliseconds: bigint) => string {
-  const known = new Map<bigint, string>()
-  return (milliseconds) => {
-    let time = known.get(milliseconds)
-    if (time === undefined) {
-      time = toTime(Number(milliseconds) / 1000)
-      known.set(milliseconds, time)
-    }
-    return time
-  }
+function timeOf(milliseconds: bigint): string {
+  return rememberedTime(Number(milliseconds) / 1000)
 }

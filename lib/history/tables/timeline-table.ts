@@ -171,11 +171,7 @@ export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
  */
 export async function decodeStates(body: Uint8Array, states: ReadonlySet<State>): Promise<TimelineMonth> {
   const table = openTable(body)
-  const isWanted = (row: ReadRow): boolean => states.has(row['state'] as State)
-  return decodeWith(table, decodeUnkeyedCoverage, async (group) => {
-    const isAny = (await table.read({ columns: ['state'], group })).some(isWanted)
-    return isAny ? (await table.read({ columns: READ, group })).filter(isWanted) : []
-  })
+  return decodeWith(table, decodeUnkeyedCoverage, (group) => table.readWhere('state', states, { columns: READ, group }))
 }
 
 async function decodeWith(
