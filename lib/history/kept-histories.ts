@@ -2,7 +2,7 @@
  * What readers ask for most, kept in memory: what was not encrypted, and which windows were collected. It is read again only for clusters whose state changed, so
  * that the number of clusters costs little.
  */
-import type { Episode, TimelineMonth } from '../model/history.ts'
+import type { Activity, Episode, Interval, TimelineMonth } from '../model/history.ts'
 import { UNENCRYPTED_STATES } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
 import { stateKey } from '../store/keys.ts'
@@ -19,7 +19,7 @@ const MAX_BYTES = 64 * 1024 * 1024
 
 /** About how many bytes an interval takes, what one of its windows counted, and an episode. */
 const INTERVAL_BYTES = 1500
-const ACTIVITY_BYTES = 80
+const ACTIVITY_BYTES = 32
 const EPISODE_BYTES = 300
 
 /** What is kept is forgotten after this time without a question. */
@@ -46,7 +46,13 @@ type Kept = { readonly etag: string; readonly history: KeptHistory; readonly byt
 
 type KeptHistory = Pick<History, 'since' | 'watermark' | 'episodes'> & { readonly months: readonly KeptMonth[] }
 
-type KeptMonth = Omit<TimelineMonth, 'windows'> & { readonly windows: PackedWindows }
+type KeptMonth = Omit<TimelineMonth, 'windows' | 'intervals'> & {
+  readonly windows: PackedWindows
+  readonly intervals: readonly KeptInterval[]
+}
+
+/** An interval, and the counts of each of its windows one after the other: as objects they would be most of what a collection of garbage looks at. */
+type KeptInterval = { readonly interval: Omit<Interval, 'activity'>; readonly counts: Float64Array }
 
 /** Starts keeping histories of one store. */
 export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
@@ -121,13 +127,40 @@ function bytesOf({ months, episodes }: History): number {
 function packed({ months, ...history }: History): KeptHistory {
   return {
     ...history,
-    months: months.map(({ windows, ...month }) => ({ ...month, windows: packWindows(windows, month.cluster) })),
+    months: months.map(({ windows, intervals, ...month }) => ({
+      ...month,
+      windows: packWindows(windows, month.cluster),
+      intervals: intervals.map(({ activity, ...interval }) => ({ interval, counts: countsOf(activity) })),
+    })),
   }
 }
 
 function unpacked({ months, ...history }: KeptHistory): History {
   return {
     ...history,
-    months: months.map(({ windows, ...month }) => ({ ...month, windows: unpackWindows(windows, month.cluster) })),
+    months: months.map(({ windows, intervals, ...month }) => ({
+      ...month,
+      windows: unpackWindows(windows, month.cluster),
+      intervals: intervals.map(({ interval, counts }) => ({ ...interval, activity: activityIn(counts) })),
+    })),
   }
+}
+
+const COUNTS = 4
+
+function countsOf(activity: readonly Activity[]): Float64Array {
+  const counts = new Float64Array(COUNTS * activity.length)
+  for (const [index, { opens, openAtScrape, bytes, clearBytes }] of activity.entries())
+    counts.set([opens, openAtScrape, bytes, clearBytes], COUNTS * index)
+  return counts
+}
+
+function activityIn(counts: Float64Array): Activity[] {
+  return Array.from({ length: counts.length / COUNTS }, (_, index) => {
+    const [opens = 0, openAtScrape = 0, bytes = 0, clearBytes = 0] = counts.subarray(
+      COUNTS * index,
+      COUNTS * index + COUNTS,
+    )
+    return { opens, openAtScrape, bytes, clearBytes }
+  })
 }

@@ -224,6 +224,14 @@ function contentOf(body: Uint8Array): StoredRecent | undefined {
 
 const ENTRIES = z.array(z.tuple([z.string(), z.unknown()]))
 
+/** An array of objects with a text of a name. Nothing is copied, as zod does with objects: there are hundreds. */
+const arrayWith = (name: string) =>
+  z.custom<unknown>(
+    (value) =>
+      Array.isArray(value) &&
+      value.every((one) => typeof one === 'object' && one !== null && typeof Reflect.get(one, name) === 'string'),
+  )
+
 /** As much as reading an object rests on. */
 const SHAPE = z.looseObject({
   format: z.literal('ciphertrail/recent/1'),
@@ -234,8 +242,8 @@ const SHAPE = z.looseObject({
       count: z.int(),
       windows: z.string(),
       watermark: z.nullable(z.string()),
-      paths: z.array(z.looseObject({ pathId: z.string() })),
-      episodes: z.array(z.looseObject({ id: z.string() })),
+      paths: arrayWith('pathId'),
+      episodes: arrayWith('id'),
       ends: z.record(z.string(), z.unknown()),
       months: z.array(z.string()),
       facts: z.looseObject({

@@ -196,7 +196,10 @@ export function openTable(body: Uint8Array): Table {
         for (const [name, all] of await columnsOf({ ...part, columns })) {
           const valueAt = readerOf(all, late.get(name))
           wanted ??= indexesOf(all.length, (index) => values.has(valueAt(index)))
-          found.set(name, wanted.map(valueAt))
+          found.set(
+            name,
+            wanted.map((index) => ownOf(valueAt(index))),
+          )
         }
         if (wanted === undefined || wanted.length === 0) return []
       }
@@ -223,6 +226,11 @@ export function openTable(body: Uint8Array): Table {
     })
     return new Map([...chunks].map(([name, own]) => [name, joined(own)]))
   }
+}
+
+/** Bytes of their own: those of a column would keep all of it. */
+function ownOf(value: unknown): unknown {
+  return value instanceof Uint8Array ? value.slice() : value
 }
 
 /** How many columns are decoded at once where few rows are wanted. */

@@ -4,7 +4,7 @@ import type { Cluster } from '../../model/registry.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { readPresentOrProblem } from '../../history/history-problem.ts'
 import type { KeptHistories } from '../../history/kept-histories.ts'
-import { type HistoryQuery, collectedIn, rows, within } from '../../history/rows/path-history.ts'
+import { type HistoryQuery, rows, within } from '../../history/rows/path-history.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 
 /** How many clusters are read at once: each holds some window results and its months. */
@@ -100,7 +100,8 @@ export function clusterAnswer(
   months: readonly TimelineMonth[],
   period: { readonly from: string; readonly to: string },
 ): { readonly cluster: ClusterAnswer; readonly knownUntil: string | null } {
-  const windows = months.flatMap((month) => month.windows).filter(within(period))
+  const isWithin = within(period)
+  const windows = months.flatMap((month) => month.windows.filter(isWithin))
   const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
   const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
   return {
@@ -108,7 +109,8 @@ export function clusterAnswer(
       id,
       collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
       expectedFrom: windows[0]?.start ?? null,
-      ...collectedIn(months, period),
+      windows: windows.length,
+      notCollected: windows.filter(({ collected }) => !collected).length,
       coverage: expected === 0 ? null : observed / expected,
       replay,
       problem: null,
