@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { concurrently } from '../../concurrently.ts'
 import type { Cluster } from '../../model/registry.ts'
 import { CONNECTIONS } from '../../net/connections.ts'
 import { NEEDLESS, grantText, rightText } from './rights.ts'
@@ -30,14 +31,9 @@ export async function askRights(
   rights: readonly NeededRight[],
 ): Promise<Rights> {
   const asked: readonly Right[] = [...rights, ...NEEDLESS]
-  const answers: boolean[] = []
-  const queue = asked.entries()
+  let answers: readonly boolean[]
   try {
-    await Promise.all(
-      Array.from({ length: CONNECTIONS }, async () => {
-        for (const [index, right] of queue) answers[index] = await isAllowed(api, cluster, right)
-      }),
-    )
+    answers = await concurrently(asked, CONNECTIONS, (right) => isAllowed(api, cluster, right))
   } catch (error) {
     if (!(error instanceof SourceError)) throw error
     return { needed: [], needless: [], problem: error.message }

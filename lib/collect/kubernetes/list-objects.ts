@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { concurrently } from '../../concurrently.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { KubernetesList, Snapshot } from '../../model/snapshot.ts'
 import { CONNECTIONS } from '../../net/connections.ts'
@@ -70,11 +71,7 @@ export async function listAll(
       ...others.map((listing) => () => read(listing.resource, () => listOne(api, cluster, listing, taken))),
       () => read('configmaps', () => readConfigMaps(api, cluster, taken)),
     ]
-    await Promise.all(
-      Array.from({ length: CONNECTIONS }, async () => {
-        for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) await task()
-      }),
-    )
+    await concurrently(tasks, CONNECTIONS, (task) => task())
   }
 
   // In the order of the table, whichever list arrived first.
