@@ -93,13 +93,19 @@ async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing, t
     try {
       const items: unknown[] = []
       for (const reason of listing.reasons ?? [undefined]) {
-        const selector = reason === undefined ? undefined : `reason=${reason}`
-        const asking = { what, hints: listHints(resource) }
         const keep = (page: readonly unknown[], before: number): unknown[] => {
           const wanted = page.filter((item) => reason === undefined || isOfReason(item, reason))
           return reduceItems(resource, wanted, `${plural} of cluster "${cluster.id}"`, items.length + before)
         }
-        const all = await listPages(api, listPath(resource, version), kind, selector, { ...asking, keep, taken })
+        const all = await listPages(api, {
+          path: listPath(resource, version),
+          kind,
+          fieldSelector: reason === undefined ? undefined : `reason=${reason}`,
+          what,
+          hints: listHints(resource),
+          keep,
+          taken,
+        })
         for (const item of all) items.push(item)
       }
       return { resource, version, items }
@@ -133,37 +139,32 @@ type ListAsking = {
   readonly taken: Taken
 }
 
+type AskedList = ListAsking & {
+  readonly path: string
+  /** Of its objects. */
+  readonly kind: string
+  readonly fieldSelector: string | undefined
+}
+
 /** All pages of a list. An expired page (410) restarts the list, once: half of an old list is useless. */
-async function listPages(
-  api: KubernetesApi,
-  path: string,
-  kind: string,
-  fieldSelector: string | undefined,
-  asking: ListAsking,
-): Promise<unknown[]> {
+async function listPages(api: KubernetesApi, list: AskedList): Promise<unknown[]> {
   try {
-    return await listOnce(api, path, kind, fieldSelector, asking)
+    return await listOnce(api, list)
   } catch (error) {
     if (!(error instanceof SourceError && error.status === 410)) throw error
-    return await listOnce(api, path, kind, fieldSelector, asking)
+    return await listOnce(api, list)
   }
 }
 
-async function listOnce(
-  api: KubernetesApi,
-  path: string,
-  kind: string,
-  fieldSelector: string | undefined,
-  asking: ListAsking,
-): Promise<unknown[]> {
-  const { keep, taken } = asking
+async function listOnce(api: KubernetesApi, list: AskedList): Promise<unknown[]> {
+  const { keep, taken } = list
   const own: Taken = { objects: 0, source: 0, values: 0 }
   try {
-    return await readPages(api, path, kind, fieldSelector, {
-      ...asking,
+    return await readPages(api, {
+      ...list,
       keep: (page, before) => {
         const kept = keep(page, before)
-        take(kept, own, asking)
+        take(kept, own, list)
         return kept
       },
     })
@@ -193,28 +194,23 @@ function take(kept: readonly unknown[], own: Taken, { what, taken }: ListAsking)
   }
 }
 
-async function readPages(
-  api: KubernetesApi,
-  path: string,
-  kind: string,
-  fieldSelector: string | undefined,
-  asking: ListAsking,
-): Promise<unknown[]> {
+async function readPages(api: KubernetesApi, list: AskedList): Promise<unknown[]> {
+  const { path, kind, fieldSelector } = list
   const items: unknown[] = []
   let next = ''
   for (let page = 0; page < budget().pages; page++) {
     const parameters = new URLSearchParams({ limit: String(PAGE_SIZE) })
     if (fieldSelector !== undefined) parameters.set('fieldSelector', fieldSelector)
     if (next !== '') parameters.set('continue', next)
-    const answer = readPage(await api.get(`${path}?${parameters.toString()}`, asking), kind, asking)
-    for (const item of asking.keep(answer.items, items.length)) items.push(item)
+    const answer = readPage(await api.get(`${path}?${parameters.toString()}`, list), kind, list)
+    for (const item of list.keep(answer.items, items.length)) items.push(item)
     const following = answer.metadata?.continue ?? ''
     if (following === '') return items
-    if (following === next) throw malformed(asking, 'the API server sent the same page again')
+    if (following === next) throw malformed(list, 'the API server sent the same page again')
     next = following
   }
   throw new SourceError(
-    { source: 'kubernetes', what: asking.what },
+    { source: 'kubernetes', what: list.what },
     'too-large',
     `the list did not end, it has ${exceeds('pages', { atLeast: budget().pages + 1 })}`,
     { status: 200 },
@@ -282,7 +278,7 @@ async function firstFound(ways: readonly (() => Promise<unknown>)[]): Promise<un
 }
 
 async function findInList(api: KubernetesApi, path: string, name: string, asking: ListAsking): Promise<unknown> {
-  const [found] = await listPages(api, path, 'ConfigMap', `metadata.name=${name}`, asking)
+  const [found] = await listPages(api, { ...asking, path, kind: 'ConfigMap', fieldSelector: `metadata.name=${name}` })
   return found
 }
 
