@@ -1,8 +1,8 @@
 import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
-import { reduceItems } from '../../../lib/observed/reduce-objects.ts'
 import { toTime } from '../../../lib/time/windows.ts'
 import type { KubernetesList } from '../../../lib/model/snapshot.ts'
 import type { Seconds } from '../../../lib/model/time.ts'
+import { reducedLists } from './reduced-lists.ts'
 import {
   type Probe,
   type SimulatedMesh,
@@ -17,18 +17,7 @@ export function listsAt(mesh: SimulatedMesh, moment: Seconds): KubernetesList[] 
   const there = mesh.pods.filter(({ created, deleted }) => created <= moment && deleted > moment)
   const made = mesh.pods.filter(({ created }) => created <= moment)
   const all: Partial<Record<Resource, unknown[]>> = {
-    namespaces: [...new Set(mesh.workloads.map(({ namespace }) => namespace))].map((name) => ({
-      metadata: { name, annotations: { 'linkerd.io/inject': 'enabled' } },
-    })),
-    services: [],
-    configmaps: [],
     events: mesh.hasEvents ? made.filter(({ created }) => moment - created < 3600).map(creation) : [],
-    'servers.policy.linkerd.io': [],
-    'authorizationpolicies.policy.linkerd.io': [],
-    'meshtlsauthentications.policy.linkerd.io': [],
-    'networkauthentications.policy.linkerd.io': [],
-    'serverauthorizations.policy.linkerd.io': [],
-    'httproutes.policy.linkerd.io': [],
     'deployments.apps': [],
     'replicasets.apps': [],
     'statefulsets.apps': [],
@@ -69,11 +58,10 @@ export function listsAt(mesh: SimulatedMesh, moment: Seconds): KubernetesList[] 
         spec: { template },
       })
   }
-  return Object.entries(all).map(([resource, items]) => ({
-    resource,
-    version: 'v1',
-    items: reduceItems(resource as Resource, items, resource),
-  }))
+  return reducedLists(
+    mesh.workloads.map(({ namespace }) => namespace),
+    all,
+  )
 }
 
 /** Kubernetes writes whole seconds. */

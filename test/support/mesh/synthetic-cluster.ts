@@ -1,8 +1,8 @@
 import { type ListsOfSnapshot, assessWindow } from '../../../lib/assess/window/window.ts'
 import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
-import { reduceItems } from '../../../lib/observed/reduce-objects.ts'
 import type { KubernetesList, Snapshot } from '../../../lib/model/snapshot.ts'
 import type { PathWindow, WindowResult } from '../../../lib/model/window.ts'
+import { reducedLists } from './reduced-lists.ts'
 import { type Pod, WINDOW, ownersOf, podObject, timeAt } from './synthetic-pods.ts'
 import { type SyntheticKubelet, cadvisorOf } from './synthetic-cadvisor.ts'
 import { type Counter, answersOf } from './synthetic-prometheus.ts'
@@ -80,26 +80,8 @@ function listsOf({ pods: listed, objects }: SyntheticCluster, time: number): Kub
   const there = listed.filter(({ from, to }) => from <= time && to > time)
   const more = objects?.(time) ?? {}
   const owners = ownersOf(listed)
-  const all: Partial<Record<Resource, readonly unknown[]>> = {
-    namespaces: [...new Set(listed.map(({ namespace }) => namespace))].map((name) => ({
-      metadata: { name, annotations: { 'linkerd.io/inject': 'enabled' } },
-    })),
-    services: [],
-    configmaps: [],
-    events: [],
-    'servers.policy.linkerd.io': [],
-    'authorizationpolicies.policy.linkerd.io': [],
-    'meshtlsauthentications.policy.linkerd.io': [],
-    'networkauthentications.policy.linkerd.io': [],
-    'serverauthorizations.policy.linkerd.io': [],
-    'httproutes.policy.linkerd.io': [],
-    ...owners,
-    ...more,
-    pods: [...there.map((one) => podObject(one, time)), ...(more.pods ?? [])],
-  }
-  return Object.entries(all).map(([resource, items]) => ({
-    resource,
-    version: 'v1',
-    items: reduceItems(resource as Resource, items, resource),
-  }))
+  return reducedLists(
+    listed.map(({ namespace }) => namespace),
+    { ...owners, ...more, pods: [...there.map((one) => podObject(one, time)), ...(more.pods ?? [])] },
+  )
 }
