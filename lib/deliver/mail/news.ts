@@ -3,7 +3,7 @@ import { isBasisKnown } from '../../report/summary/change-summary.ts'
 import type { Episode } from '../../model/history.ts'
 import type { WaiverResult } from '../../model/judgement.ts'
 import type { Summary } from '../../report/summary/summary.ts'
-import { type Exposure, type Named, byName, pathKey } from '../../report/summary/path-summary.ts'
+import { type Exposure, type Named, byName, namedOf, pathKey } from '../../report/summary/path-summary.ts'
 import { isWaived } from '../../report/summary/figures.ts'
 
 /** What became of a path that was not encrypted, in the order in which a mail tells it. */
@@ -60,13 +60,8 @@ export function sortNews(summary: Summary): News {
     const exposure = exposures.get(key) ?? null
     if (known.has(key)) return
     const kind = open.has(key) === OPEN_KINDS.includes(told) ? told : open.has(key) ? 'open' : 'ended'
-    const { cluster, pathId, source, destination, port } = path
     known.set(key, {
-      cluster,
-      pathId,
-      source,
-      destination,
-      port,
+      ...namedOf(path.cluster, path),
       kind,
       exposure,
       episode,

@@ -2,7 +2,7 @@
 import type { Enforcement, State } from '../../model/path.ts'
 import type { ClusterPast, ClusterPeriod, ComparedCluster } from '../../model/period.ts'
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
-import { byName, rowsByPath } from './path-summary.ts'
+import { byName, namedOf, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 import { isBefore, sum } from './sums.ts'
 import { lengthOf } from '../../time/windows.ts'
@@ -308,14 +308,9 @@ function turns<T>(
     )
     const [from, to] = [known[turn - 1], known[turn]]
     if (from === undefined || to === undefined) return []
-    const { pathId, source, destination, port } = own.at(-1) ?? own[0]
     return [
       {
-        cluster,
-        pathId,
-        source,
-        destination,
-        port,
+        ...namedOf(cluster, own.at(-1) ?? own[0]),
         episode: null,
         openSeconds: null,
         isSeenSince: null,

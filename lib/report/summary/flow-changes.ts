@@ -3,7 +3,7 @@ import type { Outcome, PathClass, Source, State } from '../../model/path.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { MARKS } from '../drawing/state-looks.ts'
 import { seenAs } from '../../assess/judge/seen-as.ts'
-import { byName, rowsByPath } from './path-summary.ts'
+import { byName, namedOf, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 
 /**
@@ -50,17 +50,12 @@ export function flowChanges(cluster: string, before: FlowSpan, after: FlowSpan):
       const [isKnownBefore, isKnown] = [isKnownAt(own, before), isKnownAt(now, after)]
       // It was gone at either time, whenever it was seen.
       if (!isKnown && !isKnownBefore) return []
-      const { pathId, source, destination, port, class: of } = latest
       const kind = kindOf({ was, is, isKnownBefore, isKnown })
       return [
         {
-          cluster,
-          pathId,
-          source,
-          destination,
-          port,
+          ...namedOf(cluster, latest),
           kind,
-          class: of,
+          class: latest.class,
           candidates: [...now, ...own].find(({ candidates }) => candidates.length > 0)?.candidates ?? [],
           before: was,
           after: is,

@@ -290,6 +290,15 @@ export const endpointKey = ({ namespace, kind, name }: Endpoint): string => JSON
 /** A path as people look for it. */
 export type Named = Pick<PathSummary, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'>
 
+/** Only these of what is known of a path. */
+export const namedOf = (cluster: string, { pathId, source, destination, port }: PathEnds): Named => ({
+  cluster,
+  pathId,
+  source,
+  destination,
+  port,
+})
+
 /** The order of paths: by cluster, destination, port, then source. */
 export function byName(a: Named, b: Named): number {
   return (
