@@ -1,6 +1,6 @@
 /** Reads a cluster's paths over two compared periods, only from months, to save a request for each window result. */
 import { pathClass } from '../assess/ends/path-class.ts'
-import { fixOf } from '../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../assess/fixes/fix-text.ts'
 import type { ReportSettings } from '../model/judgement.ts'
 import type { ComparedCluster } from '../model/period.ts'
 import type { Cluster } from '../model/registry.ts'

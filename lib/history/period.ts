@@ -1,4 +1,4 @@
-import { fixOf } from '../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../assess/fixes/fix-text.ts'
 import { endNamer } from '../assess/packets/flow-ends.ts'
 import { comparePackets } from '../assess/packets/packet-difference.ts'
 import { periodFacts } from '../assess/judge/period-facts.ts'

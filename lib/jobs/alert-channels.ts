@@ -22,7 +22,7 @@ import { clusterFacts, readJudged, readWaivers, sealFacts } from '../deliver/ale
 import { type DeliverInstructions } from './mail/deliver-mails.ts'
 import { deliverMessage, deliverOnce, repeatableOutcome } from './mail/deliver-message.ts'
 import { errorLine } from '../text/error-line.ts'
-import type { AlertFacts } from '../deliver/alert/condition.ts'
+import type { AlertFacts } from '../deliver/alert/condition-kinds.ts'
 
 /** What sending alerts needs. */
 export type AlertDeps = {

@@ -33,7 +33,7 @@ export type Corroborated = 'yes' | 'ambiguous' | 'no'
 
 /**
  * Why a path is not encrypted by the mesh, or why it is not known whether it is. Each rests on what a proxy or the Kubernetes API said of the window, and
- * has one fix text (lib/assess/window/causes-and-fixes.ts).
+ * has one fix text (lib/assess/fixes/fix-text.ts).
  */
 export const CAUSES = [
   'destination-not-meshed',

@@ -2,7 +2,7 @@
 import { classesIn, rows } from '../history/rows/path-history.ts'
 import { pathClass } from '../assess/ends/path-class.ts'
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
-import { fixOf } from '../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../assess/fixes/fix-text.ts'
 import { readPresentOrProblem } from '../history/history-problem.ts'
 import { episodesOf as knownEpisodes } from '../history/period.ts'
 import type { PathRow } from '../model/history.ts'

@@ -1,5 +1,5 @@
 /** What was seen of paths up to two times, compared: the same for the page of data flow and the API. */
-import { fixOf } from '../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../assess/fixes/fix-text.ts'
 import { settingsOf } from '../assess/judge/stored-scope.ts'
 import { concurrently } from '../concurrently.ts'
 import { readOrProblem } from '../history/history-problem.ts'

@@ -2,7 +2,7 @@
 import type { DrawingView } from './drawing/drawing.ts'
 import type { LegendView } from './drawing/legend.ts'
 import type { TableView } from './table-cells.ts'
-import type { FixStep } from './words/fix-steps.ts'
+import type { FixStep } from './words/split-fix.ts'
 import type { TitlePart } from './words/action-titles.ts'
 
 /** An action, or another reason to stand together, with the paths that it is about. */

@@ -6,7 +6,7 @@ import { breakable, printable } from '../text/printable.ts'
 import { LOOKS, VERDICT_LOOKS } from './drawing/state-looks.ts'
 import type { Mark } from './drawing/state-looks.ts'
 import type { StripView } from './drawing/strip-drawing.ts'
-import type { FixStep } from './words/fix-steps.ts'
+import type { FixStep } from './words/split-fix.ts'
 
 /** A state as word and shape; `mark` names its colour. */
 export type StateView = { readonly mark: Mark | `verdict-${Verdict}`; readonly word: string; readonly shape: string }

@@ -19,7 +19,7 @@ import type { Summary } from '../../lib/report/summary/summary.ts'
 import type { NameView, TableView } from '../../lib/report/table-cells.ts'
 import { viewOf } from '../../lib/report/report-view.ts'
 import type { ReportView } from '../../lib/report/report-view.ts'
-import type { FixStep } from '../../lib/report/words/fix-steps.ts'
+import type { FixStep } from '../../lib/report/words/split-fix.ts'
 import type { TitlePart } from '../../lib/report/words/action-titles.ts'
 import { goldenPath, matchesGolden } from '../support/golden.ts'
 import {

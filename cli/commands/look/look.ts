@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { concurrently } from '../../../lib/concurrently.ts'
-import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../../lib/assess/fixes/fix-text.ts'
 import { isNotEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
 import type { ClusterAccess } from '../../../lib/collect/cluster/cluster-access.ts'
 import { type Look, lookAtCluster, lookWindow } from '../../../lib/jobs/look-at-cluster.ts'

@@ -1,5 +1,5 @@
 /** One row for each interval of equal state: `paths --history` and `paths --json`. */
-import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../../lib/assess/fixes/fix-text.ts'
 import { isNotEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { endName, waivedRows } from '../../../lib/assess/judge/waived.ts'
 import type { History } from '../../../lib/history/cluster-state.ts'

@@ -7,8 +7,8 @@ import type { ConditionEnding } from './endings.ts'
 import type { Notice } from './due-alerts.ts'
 import type { Channel } from '../channel/channel.ts'
 import { fittingView } from '../mail/fitting-view.ts'
-import type { Condition } from './condition.ts'
-import { countWordsOf } from './condition.ts'
+import type { Condition } from './condition-kinds.ts'
+import { countWordsOf } from './condition-kinds.ts'
 
 const place = pageTemplate(new URL('templates/alert.hbs', import.meta.url))
 

@@ -23,7 +23,7 @@ import {
 } from '../../history/recent.ts'
 import { compareText } from '../../text/order.ts'
 import { errorLine } from '../../text/error-line.ts'
-import type { AlertFacts, AlertPath, ClusterFacts } from './condition.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from './condition-kinds.ts'
 
 /** Time for collecting a window before it counts as not collected. */
 const GRACE_SECONDS = 10 * 60

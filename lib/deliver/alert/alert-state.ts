@@ -8,7 +8,7 @@ import { ENDINGS } from './endings.ts'
 import { type AlertState, NO_ALERTS } from './due-alerts.ts'
 import type { Channel } from '../channel/channel.ts'
 import { alertsKey } from '../../store/delivery-keys.ts'
-import { CONDITION_KINDS } from './condition.ts'
+import { CONDITION_KINDS } from './condition-kinds.ts'
 
 const condition = z.object({
   key: z.string(),

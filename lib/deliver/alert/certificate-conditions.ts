@@ -1,7 +1,7 @@
 /** Conditions of certificates and trust anchors that expire soon. Pure. */
 import { printable } from '../../text/printable.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
-import { type KnownCluster, type KnownFacts, type Present, present } from './condition.ts'
+import { type KnownCluster, type KnownFacts, type Present, present } from './condition-kinds.ts'
 
 const DAY = 24 * 60 * 60
 

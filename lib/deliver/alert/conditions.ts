@@ -3,10 +3,18 @@ import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
 import { compareText } from '../../text/order.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
-import type { ConditionKind, Condition, Present, Watched, AlertFacts, KnownFacts, KnownCluster } from './condition.ts'
+import type {
+  ConditionKind,
+  Condition,
+  Present,
+  Watched,
+  AlertFacts,
+  KnownFacts,
+  KnownCluster,
+} from './condition-kinds.ts'
 import { certificateConditions } from './certificate-conditions.ts'
 import { pathConditions } from './path-conditions.ts'
-import { present } from './condition.ts'
+import { present } from './condition-kinds.ts'
 
 /** The limit of Kubernetes. */
 const MAX_NAME_LENGTH = 63

@@ -7,7 +7,7 @@ import { toSeconds } from '../../time/windows.ts'
 import { knownOf, presentOf } from './conditions.ts'
 import { type Ended, acceptedWords, endedNotice } from './endings.ts'
 import { alertWebhook, type Channel } from '../channel/channel.ts'
-import type { AlertFacts, Condition, Present, Watched, KnownFacts } from './condition.ts'
+import type { AlertFacts, Condition, Present, Watched, KnownFacts } from './condition-kinds.ts'
 
 /** The content of one alert. */
 export type Notice = {

@@ -6,9 +6,9 @@ import { endingWords } from '../../report/sections/not-encrypted.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { namespaceKey } from './conditions.ts'
 import { isOfChannel } from '../channel/channel.ts'
-import type { ClusterFacts, Condition, Present, Watched, KnownFacts, KnownCluster } from './condition.ts'
+import type { ClusterFacts, Condition, Present, Watched, KnownFacts, KnownCluster } from './condition-kinds.ts'
 import { pathWords } from './path-conditions.ts'
-import { cut } from './condition.ts'
+import { cut } from './condition-kinds.ts'
 
 /**
  * Why a reported condition is no longer reported. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends; `gone` also if it is no longer seen but not

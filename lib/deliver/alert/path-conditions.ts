@@ -1,14 +1,14 @@
-import type { Watched, Present, AlertFacts, AlertPath, KnownFacts, KnownCluster } from './condition.ts'
+import type { Watched, Present, AlertFacts, AlertPath, KnownFacts, KnownCluster } from './condition-kinds.ts'
 import { isOfChannel } from '../channel/channel.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { PathEpisode } from '../../model/period.ts'
 import { waiverFor, isInForce, isAbout } from '../../assess/judge/waived.ts'
 import type { Waiver } from '../../model/judgement.ts'
 import { printable } from '../../text/printable.ts'
-import { fixOf } from '../../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../assess/fixes/fix-text.ts'
 import { whyWords } from '../mail/entries.ts'
 import { endpointName, destinationName } from '../../report/table-cells.ts'
-import { cut } from './condition.ts'
+import { cut } from './condition-kinds.ts'
 
 /** An operator who registers a cluster adds its channel before the first look or in the same session. */
 const SITTING_SECONDS = 60 * 60

@@ -1,5 +1,5 @@
 /** Reads a period from months alone, without window results, for views of up to a year that show no seen shares. */
-import { fixOf } from '../../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../assess/fixes/fix-text.ts'
 import type { PathRow } from '../../model/history.ts'
 import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
 import type { Cluster } from '../../model/registry.ts'

@@ -14,7 +14,7 @@ import { compareText } from '../../text/order.ts'
 import { expiryFacts, sealFacts } from '../../deliver/alert/alert-facts.ts'
 import { type MailReport, readMailReport } from './mail-report.ts'
 import { readReportInput, removedClusters } from '../read-report-input.ts'
-import { countWordsOf } from '../../deliver/alert/condition.ts'
+import { countWordsOf } from '../../deliver/alert/condition-kinds.ts'
 
 /** Channel and week of a mail. */
 export type MailInstructions = {

@@ -1,5 +1,5 @@
 import { waivedRows } from '../../assess/judge/waived.ts'
-import { fixOf } from '../../assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../assess/fixes/fix-text.ts'
 import type { KeptHistories } from '../../history/kept-histories.ts'
 import type { PathRow } from '../../model/history.ts'
 import { concurrently } from '../../concurrently.ts'

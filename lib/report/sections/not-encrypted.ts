@@ -2,7 +2,7 @@
 import type { Episode } from '../../model/history.ts'
 import { durationWords } from '../../time/dates.ts'
 import { openWords, sinceWords } from '../words/format-episode.ts'
-import { fixSteps } from '../words/fix-steps.ts'
+import { fixSteps } from '../words/split-fix.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { GroupView, SectionView } from '../section.ts'

@@ -4,7 +4,7 @@ import type { SectionView } from '../section.ts'
 import type { ClassSummary } from '../summary/summary.ts'
 import { CLASS_WORDS, capital, countWords, plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
-import { fixSteps } from '../words/fix-steps.ts'
+import { fixSteps } from '../words/split-fix.ts'
 import { pathsTable } from './not-encrypted.ts'
 
 /** So many paths of a class have a row; all stand in paths.csv. */

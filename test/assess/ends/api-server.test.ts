@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../../lib/assess/fixes/fix-text.ts'
 import type { PathWindow } from '../../../lib/model/window.ts'
 import { type SyntheticCluster, assessed } from '../../support/mesh/synthetic-cluster.ts'
 import { pod } from '../../support/mesh/synthetic-pods.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../../lib/assess/fixes/fix-text.ts'
 import { aroundProxy } from '../../../lib/assess/pods/around-proxy.ts'
 import { factsOf } from '../../../lib/assess/pods/facts.ts'
 import { listedOf } from '../../../lib/assess/pods/lists.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { namespaceKey } from '../../../lib/deliver/alert/conditions.ts'
-import { cut } from '../../../lib/deliver/alert/condition.ts'
+import { cut } from '../../../lib/deliver/alert/condition-kinds.ts'
 import { keepAlerts, readAlerts } from '../../../lib/deliver/alert/alert-state.ts'
 import { alertContent } from '../../../lib/deliver/alert/alert-content.ts'
 import {
@@ -17,7 +17,7 @@ import { matchesGolden } from '../../support/golden.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 import { CHANNEL, HOSTILE } from '../../support/deliver/mail-stories.ts'
 import { episode, workload } from '../../support/stored/report-input.ts'
-import type { AlertFacts, AlertPath, ClusterFacts } from '../../../lib/deliver/alert/condition.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from '../../../lib/deliver/alert/condition-kinds.ts'
 
 const at = (minutes: number): string =>
   new Date(Date.parse('2026-11-24T00:00:00Z') + minutes * 60_000).toISOString().replace('.000Z', 'Z')

@@ -17,7 +17,7 @@ import { SURROUNDINGS } from '../../support/deliver/channel-surroundings.ts'
 import { CHANNEL } from '../../support/deliver/mail-stories.ts'
 import { freshFolder } from '../../support/recorder.ts'
 import { startSecrets } from '../../support/servers/secrets-server.ts'
-import { CONDITION_KINDS } from '../../../lib/deliver/alert/condition.ts'
+import { CONDITION_KINDS } from '../../../lib/deliver/alert/condition-kinds.ts'
 import { matchesText } from '../../support/texts/matches-text.ts'
 
 const ARN = 'arn:aws:secretsmanager:eu-west-3:123456789012:secret:hook-AbCdEf'

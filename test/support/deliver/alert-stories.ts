@@ -5,7 +5,7 @@ import type { Episode } from '../../../lib/model/history.ts'
 import type { Waiver } from '../../../lib/model/judgement.ts'
 import { CHANNEL, HOSTILE } from './mail-stories.ts'
 import { episode, workload } from '../stored/report-input.ts'
-import type { AlertFacts, AlertPath, ClusterFacts } from '../../../lib/deliver/alert/condition.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from '../../../lib/deliver/alert/condition-kinds.ts'
 
 export type AlertStory = { readonly channel: Channel; readonly notice: Notice }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
+import { fixOf } from '../../../lib/assess/fixes/fix-text.ts'
 import type { PathRow } from '../../../lib/model/history.ts'
 import { CAUSES, STATES, type Setting } from '../../../lib/model/path.ts'
 import { matchesText, TEXT, textWith } from '../../support/texts/matches-text.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { commandLines, fixSteps } from '../../../lib/report/words/fix-steps.ts'
+import { commandLines, fixSteps } from '../../../lib/report/words/split-fix.ts'
 import { matchesText, TEXT } from '../../support/texts/matches-text.ts'
 
 const PATCH = `kubectl patch deployment/web -n shop --type merge -p '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'`
