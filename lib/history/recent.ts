@@ -10,7 +10,7 @@ import { type KnownTimeline, NO_FACTS, type RecentFacts, foldFacts, lastOf } fro
 import { readRecentFold, windowsAfterMonths } from './recent/recent-object.ts'
 
 /** The end of a history: every path ever seen, with its ends as last seen, every episode, and facts from the windows that are in no month yet. */
-export type Recent = Omit<KnownTimeline, 'cluster'> &
+export type Recent = KnownTimeline &
   RecentFacts & {
     /** Start of the first window with evidence. */
     readonly since: string | null
@@ -38,11 +38,10 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
     const isKnown = known?.base === base && isBeginning(known.folded, windows)
     const start = isKnown ? { ...known.recent, count: known.folded.length } : await startOf(state, body, objects)
     const { count, ...from } = start
-    let recent = { ...from, cluster: clusterId }
+    let recent: KnownTimeline & RecentFacts = from
     for (let index = count; index < windows.length; index += CHUNK)
       recent = foldFacts(recent, await readExpected(state, windows.slice(index, index + CHUNK), objects))
-    const { cluster: _, ...rest } = recent
-    const found = { ...rest, since: sinceOf(state), firstLookAt: firstLookOf(state) }
+    const found = { ...recent, since: sinceOf(state), firstLookAt: firstLookOf(state) }
     memory.set(clusterId, { base, folded: windows, recent: found })
     return found
   })
@@ -53,10 +52,9 @@ async function startOf(
   state: ClusterState,
   body: Uint8Array | null,
   objects: Objects,
-): Promise<Omit<KnownTimeline, 'cluster'> & RecentFacts & { readonly count: number }> {
+): Promise<KnownTimeline & RecentFacts & { readonly count: number }> {
   const fold = await readRecentFold(state, body, objects)
-  const { cluster: _, ...known } = fold?.known ?? state.timeline
-  return { ...known, ...(fold?.facts ?? NO_FACTS), count: fold?.count ?? 0 }
+  return { ...(fold?.known ?? state.timeline), ...(fold?.facts ?? NO_FACTS), count: fold?.count ?? 0 }
 }
 
 /** Whether the remembered windows are the first ones, each with the same result. */

@@ -849,6 +849,7 @@ async function recentByHistory(objects: Objects, from: string) {
       .map(({ episode, state, outcome, reason, cause }) => [episode?.id ?? '', { state, outcome, reason, cause }]),
   )
   return {
+    cluster: 'demo',
     since: history?.since ?? null,
     watermark: history?.watermark ?? null,
     episodes: history?.episodes,
