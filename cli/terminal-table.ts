@@ -1,4 +1,4 @@
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 import { printable } from '../lib/text/printable.ts'
 
 /** One column of a table for people: a heading and what stands under it. */
