@@ -2,7 +2,6 @@
  * Answers the HTTP API, and the pages if people sign in. Without pages, API Gateway admits callers with a token or a signature. With pages it admits everybody,
  * and tokens and sessions are checked here. What they may see is decided here in both cases.
  */
-import { setFlagsFromString } from 'node:v8'
 import { readConfig } from '../lib/config.ts'
 import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
 import { createApi, isApiPath } from '../lib/query/api.ts'
@@ -11,6 +10,7 @@ import { isWayBack } from '../lib/query/oidc/settings.ts'
 import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, MAX_BODY_BYTES, SettingError, logLine, onRequest, setting } from './lambda.ts'
 import { once } from '../lib/once.ts'
+import { keepHeapSmall } from '../lib/small-heap.ts'
 import type { SignInSettings } from './lambda-sign-in.ts'
 
 /** Anyone may query the health, so the store is read for it once a minute. */
@@ -24,15 +24,10 @@ const settings = config.signInKey === undefined ? undefined : signInSettings(con
 /** Loaded by the first request that needs it, as the pages are: most starts are for programs. */
 const signIn = settings && once(async () => (await import('./lambda-sign-in.ts')).openSignIn(settings))
 
-/** As bin/ciphertrail.js starts: questions for many clusters are mostly garbage, which V8 would keep. A start has little, and would take longer. */
-function collectSooner(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
-  setFlagsFromString('--heap-growing-percent=75')
-}
-
 const byToken = gatewayAccess(claim)
 const access: Access = async (request, beside) => {
-  collectSooner()
+  // Questions for many clusters are mostly garbage. A start has little, and would take longer.
+  keepHeapSmall()
   if (signIn !== undefined) return (await signIn()).access(request, beside)
   return (await byToken(request, beside)) ?? signedAccess(request, beside)
 }

@@ -31,10 +31,11 @@ export type Interval = PathEnds & {
   readonly outcome: Outcome
   readonly reason: string
   readonly cause: Cause | null
-  /** Candidates in the last window in which the path was seen. A change of them alone starts no new interval. Absent: none. */
+  /** Settings of workloads on which the cause rests, in the last window in which the path was seen; absent: none. A change of them alone starts no new interval. */
   readonly settings?: readonly Setting[]
   readonly enforcement: Enforcement
   readonly corroborated: Corroborated
+  /** In the last window in which the path was seen. A change of them alone starts no new interval. */
   readonly candidates: readonly Source[]
   readonly clientId: string | null
   readonly serverId: string | null
