@@ -34,7 +34,7 @@ export type PathNow = Pick<
   readonly isOpen: boolean
   /** It was not encrypted at some time of the period. */
   readonly isExposed: boolean
-  /** Since when or until when it is not encrypted; `-` if it always was. */
+  /** Since when or until when it is not encrypted; `-` if it was encrypted whenever seen. */
   readonly since: string
   /** Of its life, 0 to 1; null if unknown. */
   readonly seen: number | null

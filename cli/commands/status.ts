@@ -55,8 +55,8 @@ export function addStatus(program: Command, console: Console): void {
 }
 
 /** The same as an object: numbers and lists, no words but those that clusters wrote. */
-function statusJson({ period, replay, standing, clusters, mail }: FleetStatus) {
-  const { figures, others, actions, checkpoint, removed, wantedShare } = standing
+function statusJson({ standing, clusters, mail }: FleetStatus) {
+  const { period, replay, figures, others, actions, checkpoint, removed, wantedShare } = standing
   return {
     ...period,
     replay,
@@ -79,7 +79,8 @@ function statusJson({ period, replay, standing, clusters, mail }: FleetStatus) {
 }
 
 function statusLines(status: FleetStatus, { colors, width }: Pick<Console, 'colors' | 'width'>): string[] {
-  const { period, replay, standing, clusters } = status
+  const { standing, clusters } = status
+  const { period, replay } = standing
   const dates = datesOf({ ...period, timeZone: 'UTC' })
   const most = tableWidth({ width })
   const folded = (lines: readonly string[]) => (most === null ? lines : lines.flatMap((line) => wrapped(line, most)))
@@ -108,7 +109,7 @@ function leastSeenFirst(a: StatusCluster, b: StatusCluster): number {
 
 function clusterColumns(
   moment: (time: string) => string,
-  { period }: FleetStatus,
+  { standing: { period } }: FleetStatus,
   colors: Console['colors'],
 ): TerminalColumn<StatusCluster>[] {
   const share = (value: number | null) => (value === null ? 'not known' : shareWords(value))

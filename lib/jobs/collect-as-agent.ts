@@ -9,8 +9,7 @@ import { EvidenceError, listAttempts, readSnapshot, writeAttempt } from '../stor
 import { evidenceKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { anotherAnswer } from './late-samples.ts'
-import { isDueAgain } from './late-samples.ts'
+import { anotherAnswer, isDueAgain } from './late-samples.ts'
 import { type Tried, isWindowDue } from './retry-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 

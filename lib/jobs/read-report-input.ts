@@ -40,11 +40,11 @@ export type ReportInstructions = {
   readonly removed?: readonly string[]
 }
 
-/** The store, and a callback for progress. */
+/** The store, and what tells people of the reading. */
 export type ReadDeps = {
   readonly objects: Objects
   readonly progress?: (what: string) => void
-  /** Receives a line for each rule that could not be applied. */
+  /** Receives a line for each cluster whose history cannot be read and for each rule that could not be applied, in the order of the clusters. */
   readonly warn?: (line: string) => void
 }
 
@@ -58,29 +58,33 @@ export async function readReportInput(instructions: ReportInstructions, deps: Re
   const read = await concurrently(instructions.clusters, MAX_READS, readOne)
   deps.progress?.('Judging the period')
   const input = judgedInput(read)
+  for (const line of warningsOf(input)) deps.warn?.(line)
   return { ...input, checkpoint: await readPrintedHead(evidenceOf(input), deps.objects) }
 }
 
 /**
- * Reads and judges a period as {@link readReportInput} does, each cluster in an input of its own: all of a fleet does not fit into memory. Of an input only
- * what `make` returns is kept, in the order of the clusters; without a cluster, of one input that
- * has none. An input has no trend and no signed head: `checkpoint` is the one of all of them. A period that has not ended yet is judged up to the last expected
- * window of each cluster.
+ * Reads and judges a period as {@link readReportInput} does, but each cluster in an input of its own, since all of a fleet does not fit into memory. `made` has
+ * what `make` returned for each input, in the order of the clusters; without a cluster, for one empty input. `checkpoint` is the signed head for all clusters
+ * together. An input has no signed head, and one earlier period only. A period that has not ended yet is judged up to the last expected window of each cluster.
  */
 export async function readEachCluster<T>(
   instructions: ReportInstructions,
   deps: ReadDeps,
   make: (input: ReportInput) => T,
 ): Promise<{ readonly made: readonly T[]; readonly checkpoint: ReportInput['checkpoint'] }> {
+  const { clusters } = instructions
   const { readOne, judgedInput } = await beginInput(instructions, 1, deps)
   const evidence: string[] = []
-  const made = await concurrently(instructions.clusters, MAX_READS_OF_EACH, async (cluster) => {
+  let done = 0
+  const read = await concurrently(clusters, MAX_READS_OF_EACH, async (cluster) => {
     const input = judgedInput([await readOne(cluster)])
     evidence.push(...evidenceOf(input))
-    return make(input)
+    if (clusters.length > 1) deps.progress?.(`Reading the history: ${++done} of ${clusters.length} clusters`)
+    return { made: make(input), warnings: warningsOf(input) }
   })
+  for (const line of read.flatMap(({ warnings }) => warnings)) deps.warn?.(line)
   return {
-    made: made.length === 0 ? [make(judgedInput([]))] : made,
+    made: read.length === 0 ? [make(judgedInput([]))] : read.map(({ made }) => made),
     checkpoint: await readPrintedHead(evidence, deps.objects),
   }
 }
@@ -91,7 +95,7 @@ type ReadCluster = Awaited<ReturnType<typeof readPeriodAndPast>>
 async function beginInput(
   { clusters, period, now, version, removed = [] }: ReportInstructions,
   earlierCount: number,
-  { objects, progress = () => {}, warn = () => {} }: ReadDeps,
+  { objects, progress = () => {} }: Pick<ReadDeps, 'objects' | 'progress'>,
 ): Promise<{
   readonly readOne: (cluster: Cluster) => Promise<ReadCluster>
   /** Without the signed head. */
@@ -131,7 +135,6 @@ async function beginInput(
         period: judgedPeriod(period, kept, now),
         at: period.to,
       })
-      for (const line of judgement.errors) warn(line)
       const replay = replayNote(kept.flatMap(({ id }) => known.get(id) ?? []))
       return {
         period,
@@ -147,6 +150,11 @@ async function beginInput(
       }
     },
   }
+}
+
+function warningsOf({ clusters, judgement }: ReportInput): string[] {
+  const unread = clusters.filter(({ isUnread }) => isUnread === true)
+  return [...unread.flatMap(({ errors }) => errors.map(({ line }) => line)), ...judgement.errors]
 }
 
 /** The keys of the attempts that an input is made from. */

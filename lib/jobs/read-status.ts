@@ -43,7 +43,7 @@ export async function readStatus({ clusters, now, version, removed }: StatusInpu
   }
 }
 
-/** Reads the status of any number of clusters, one after the other. Throws as {@link readReportInput} does. */
+/** Reads the status of any number of clusters, a few at a time. Throws as {@link readReportInput} does. */
 export async function readFleetStatus(
   { clusters, now, version, removed }: StatusInput,
   deps: ReadDeps,
@@ -53,14 +53,11 @@ export async function readFleetStatus(
     standing: standingOf(summarise(input)),
     clusters: input.clusters.map((cluster) => statusOf(cluster, period)),
   }))
-  const standing = joinStandings(
-    made.map((one) => one.standing),
-    checkpoint,
-  )
   return {
-    period,
-    replay: standing.replay,
-    standing,
+    standing: joinStandings(
+      made.map(({ standing }) => standing),
+      checkpoint,
+    ),
     clusters: made.flatMap((one) => one.clusters),
     mail: await firstMail(now, deps),
   }

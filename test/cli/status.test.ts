@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import * as z from 'zod'
 import { toSeconds, toTime } from '../../lib/time/windows.ts'
+import { packetsKey } from '../../lib/store/keys.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { addCluster } from '../../lib/store/registry/registry.ts'
 import { linesOf, parseNdjson, run, runOnTerminal, shownText } from '../support/process/command-line.ts'
@@ -226,6 +227,20 @@ test('a cluster that is dark comes first, has seen 0 % and keeps what was open i
     open.every((line) => line.startsWith('? unknown ')),
     table.stdout,
   )
+})
+
+test('where what was collected of a cluster cannot be read, status and paths say why, and paths where more can be asked', async () => {
+  const store = ownStore('unread')
+  const capture = join(mesh.folder, store, packetsKey('shop', mesh.windows[1]?.start ?? '', '0123456789abcdef'))
+  mkdirSync(dirname(capture), { recursive: true })
+  writeFileSync(capture, '{"bad":1}')
+  const args = ['--store', store, '--now', now]
+  const status = await mesh.run('status', ...args)
+  assert.equal(status.code, 0)
+  matchesText(status.stderr)
+  const paths = await mesh.run('paths', ...args, '--state', 'not-encrypted')
+  assert.deepEqual([paths.code, paths.stdout], [1, ''])
+  matchesText(paths.stderr)
 })
 
 test('status says which log is sealed and when the next mail goes out', async () => {

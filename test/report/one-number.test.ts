@@ -286,7 +286,7 @@ function joinedOf(input: ReportInput): Standing {
 }
 
 test('what is joined of clusters that are read one at a time is what all of them together say', () => {
-  const seen = { actions: 0, before: 0, noBefore: 0, others: 0, waived: 0 }
+  const seen = { actions: 0, before: 0, noBefore: 0, others: 0, unread: 0, waived: 0 }
   const period = { ...HOURS, label: 'now', timeZone: 'UTC' }
   const before = { from: '2026-11-19T12:00:00Z', to: HOURS.from, windows: hours({ ...HOURS }), rows: [] }
   fc.assert(
@@ -297,8 +297,10 @@ test('what is joined of clusters that are read one at a time is what all of them
       fc.boolean(),
       // Paths of applications are listed apart where only others are judged.
       fc.constantFrom(DEFAULT_SETTINGS.judgedClasses, ['mesh'] as const),
-      (clusters, hasPast, waivers, isReplay, judgedClasses) => {
+      fc.boolean(),
+      ([prod, west, east], hasPast, waivers, isReplay, judgedClasses, hasUnread) => {
         const settings = { ...DEFAULT_SETTINGS, judgedClasses }
+        const clusters = [prod, west, hasUnread ? ({ ...unseen(east, null), rows: [], isUnread: true } as const) : east]
         const made = withEpisodes(report(clusters, { period, waivers, settings }))
         const input = {
           ...made,
@@ -312,6 +314,7 @@ test('what is joined of clusters that are read one at a time is what all of them
         seen.before += joined.figures.openBefore === null ? 0 : 1
         seen.noBefore += joined.figures.openBefore === null ? 1 : 0
         seen.others += joined.others.length
+        seen.unread += joined.others.filter(({ figures }) => figures.openUnknownOn !== undefined).length
         seen.waived += joined.figures.waivedNow
       },
     ),

@@ -10,7 +10,7 @@ export type CollectedPaths = {
   /** Windows of the period, and those of them that were not collected. */
   readonly windows: number
   readonly notCollected: number
-  /** Rows that are wanted of it, whatever their state if `paths` shows each path once. */
+  /** Rows of it that answer the question; where each path is shown once, of whatever state, unless nothing is shown. */
   readonly rows: number
 }
 

@@ -30,8 +30,7 @@ export async function printPathsNow(
     if (problem === undefined) readable.push(cluster)
     else console.err(problem)
   }
-  let isComplete = readable.length === clusters.length
-  if (readable.length === 0) return isComplete
+  if (readable.length === 0) return false
   const { made, checkpoint } = await readEachCluster(
     { clusters: readable, period, now, version: console.version },
     { objects, progress: console.progress, warn: console.err },
@@ -42,47 +41,40 @@ export async function printPathsNow(
         standing: standingOf(summary),
         rows: paths.filter((path) => isWantedPath(path, wanted)),
         namespaces: namespacesOf(paths),
-        // Of whatever state: a path that was open when it was last seen has another one in the period.
-        known: paths.filter((path) => isWantedPath(path, { namespace: wanted.namespace })).length,
+        collected: input.clusters.map(({ id, windows }) => ({
+          cluster: id,
+          hasEvidence: windows.some(({ evidence }) => evidence !== null),
+          windows: windows.length,
+          notCollected: windows.filter(({ collected }) => !collected).length,
+          // Of whatever state: a path that was open when it was last seen has another one in the period.
+          rows: paths.filter((path) => isWantedPath(path, { namespace: wanted.namespace })).length,
+        })),
       }
     },
   )
   console.progressEnd()
+  const rows = made.flatMap((one) => one.rows)
+  const lacking = new Set<string>()
+  let isAllEmpty = true
+  for (const { hasEvidence, ...known } of made.flatMap(({ collected }) => collected)) {
+    const isEmpty = !hasEvidence && (await isEmptyHistory(known.cluster, objects))
+    if (!isEmpty) isAllEmpty = false
+    // Who filters for what is wrong must not take silence for good news.
+    const missing = missingLine({ ...known, isEmpty, rows: rows.length === 0 ? 0 : known.rows }, wanted)
+    if (missing === null) continue
+    if (missing.isLacking) lacking.add(known.cluster)
+    console.err(missing.line)
+  }
   const standing = joinStandings(
     made.map((one) => one.standing),
     checkpoint,
   )
-  const rows = made.flatMap((one) => one.rows)
-  const known = made.reduce((sum, one) => sum + one.known, 0)
-  for (const [index, { id, windows, collected }] of standing.clusters.entries()) {
-    const missing = missingLine(
-      {
-        cluster: id,
-        isEmpty: windows.every(({ evidence }) => evidence === null) && (await isEmptyHistory(id, objects)),
-        windows: windows.length,
-        notCollected: windows.length - collected,
-        rows: made[index]?.known ?? 0,
-      },
-      wanted,
-    )
-    if (missing === null) continue
-    if (missing.isLacking) isComplete = false
-    console.err(missing.line)
-  }
   for (const line of pathLines(rows, standing, console)) console.out(line)
-  if (rows.length > 0) return isComplete
-  // Who filters for what is wrong must not take silence for good news.
-  const dark = known === 0 ? [] : standing.clusters.filter(({ collected, windows }) => collected < windows.length)
-  for (const { id, collected, windows } of dark)
-    console.err(
-      `Not collected: ${windows.length - collected} of ${windows.length} windows of cluster "${id}" from ${period.from} to ${period.to}; what was in them is not known`,
-    )
-  if (known > 0 || isComplete) {
-    const namespaces = new Set(made.flatMap((one) => [...one.namespaces]))
-    const hint = known > 0 ? '' : namespaceHint(wanted.namespace, namespaces)
+  if (rows.length === 0 && !isAllEmpty) {
+    const hint = namespaceHint(wanted.namespace, new Set(made.flatMap(({ namespaces }) => [...namespaces])))
     console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.${hint}`)
   }
-  return isComplete && dark.length === 0
+  return readable.length === clusters.length && lacking.size === 0
 }
 
 /** The period that is asked for, or the last seven days. It ends with the last window that is over. */

@@ -86,7 +86,10 @@ export function attemptOf(window: MonthWindow, cluster: string): number | undefi
   return isOwn ? parsed.attempt : undefined
 }
 
-/** Makes the key of its evidence when it is asked for: few are, and to make one takes longer than all the rest. A copy by `...` is without it. */
+/**
+ * Makes the key of its evidence when it is asked for: few are, and to make one takes longer than all the rest. Never copy it by `...`, since the copy has no
+ * key.
+ */
 export class UnpackedWindow implements MonthWindow {
   readonly start: string
   readonly end: string

@@ -1,4 +1,4 @@
-/** How things stand of many clusters: what `ciphertrail status` shows of a summary. Those of a fleet are joined, since one summary of all of it does not fit into memory. */
+/** How things stand on clusters: what `ciphertrail status` shows of a summary. A fleet is summarised cluster by cluster, and joined here. */
 import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
 import { replayNote } from '../words/replay-note.ts'
 import { type Action, orderActions } from './actions.ts'
@@ -63,20 +63,27 @@ export function standingOf(summary: Summary): Standing {
 export function joinStandings(parts: readonly Standing[], checkpoint: Standing['checkpoint']): Standing {
   const [first] = parts
   if (first === undefined) throw new Error('Cannot join how things stand: there is nothing to join')
+  const figures = joinFigures(parts.map((part) => part.figures))
+  const { openUnknownOn } = figures
   return {
     ...first,
     replay: replayNote(parts),
     checkpoint,
     expectedWindows: sum(parts, ({ expectedWindows }) => expectedWindows),
     collectedWindows: sum(parts, ({ collectedWindows }) => collectedWindows),
-    figures: joinFigures(parts.map(({ figures }) => figures)),
+    figures,
     actions: orderActions(parts.flatMap(({ actions }): readonly Omit<Action, 'number'>[] => actions)),
     clusters: parts.flatMap(({ clusters }) => clusters),
     others: PATH_CLASSES.flatMap((of) => {
       const own = parts.flatMap(({ others }) => others.filter((one) => one.class === of))
       if (own.length === 0) return []
       return [
-        { class: of, known: sum(own, ({ known }) => known), figures: joinFigures(own.map(({ figures }) => figures)) },
+        {
+          class: of,
+          known: sum(own, ({ known }) => known),
+          // A cluster that cannot be read shows no path of any class, and may have some of each.
+          figures: { ...joinFigures(own.map((one) => one.figures)), ...(openUnknownOn && { openUnknownOn }) },
+        },
       ]
     }),
   }

@@ -22,15 +22,17 @@ export type StatusCluster = {
 }
 
 /** How things stand, with all that is known of the clusters together. */
-export type Status = StatusFacts & { readonly summary: Summary }
-
-/** How things stand on any number of clusters. */
-export type FleetStatus = StatusFacts & { readonly standing: Standing }
-
-type StatusFacts = {
+export type Status = StatusFacts & {
   /** The last seven days, or since the first window. It ends with the last window that is over. */
   readonly period: { readonly from: string; readonly to: string }
   readonly replay: string | null
+  readonly summary: Summary
+}
+
+/** How things stand on any number of clusters, over the same period. */
+export type FleetStatus = StatusFacts & { readonly standing: Standing }
+
+type StatusFacts = {
   readonly clusters: readonly StatusCluster[]
   /** The next mail and its channel; null without a channel. */
   readonly mail: { readonly channel: string; readonly at: string } | null
