@@ -23,3 +23,20 @@ export async function concurrently<T, R>(
   for (const worker of workers) if (worker.status === 'rejected') throw worker.reason
   return outcomes
 }
+
+/** Returns a function that runs whatever it is given, at most so many at once, in the order in which they come. */
+export function atMost(most: number): <T>(run: () => Promise<T>) => Promise<T> {
+  let running = 0
+  const waiting: (() => void)[] = []
+  return async (run) => {
+    if (running < most) running++
+    else await new Promise<void>((begin) => waiting.push(begin))
+    try {
+      return await run()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
+}

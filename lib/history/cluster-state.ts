@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { concurrently } from '../concurrently.ts'
+import { atMost, concurrently } from '../concurrently.ts'
 import { excessOfEdges } from '../assess/window/unreadable.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { TimelineMonth } from '../model/history.ts'
@@ -86,6 +86,12 @@ export const CHUNK = MAX_READS
 
 /** The same for a question, which reads several clusters at once. */
 const RECENT_CHUNK = 6
+
+/** Number of months read at once: of each, the bytes wait to be decoded. */
+const MAX_MONTHS = 4
+
+/** Of however many clusters a process reads, those whose results it folds at once. */
+const folding = atMost(2)
 
 /** Encodes a state. */
 export function encodeState({ archive, ...state }: ClusterState): Buffer {
@@ -184,21 +190,30 @@ async function foldedFurther(
   objects: Objects,
 ): Promise<Pick<Timeline, 'watermark' | 'months' | 'episodes'>> {
   const hot = new Set(namedHotMonths(state).map(({ month }) => month))
-  const recent = await readRecentFold(state, body, objects)
+  const isCold = (month: string): boolean => !hot.has(month) && isWanted(month)
+  const [recent, cold] = await Promise.all([
+    readRecentFold(state, body, objects),
+    readMonths(state, isCold, { objects, states }),
+  ])
   const from = foldedCount(state) + (recent?.count ?? 0)
-  // Folding goes on with every interval of the hot months.
-  const hotStates = from === state.windows.length ? states : undefined
-  const isNeeded = (month: string): boolean => (hot.has(month) ? recent === undefined : isWanted(month))
-  const statesOf = (month: string) => (hot.has(month) ? hotStates : states)
-  const read = await readMonths(state, isNeeded, { objects, statesOf })
-  if (read === undefined) {
-    const { windows } = await readUnarchived(state, objects)
-    return foldResults(emptyTimeline(state.cluster), { state, windows }, objects)
-  }
   const known = recent?.known ?? state.timeline
-  const months = [...read, ...((await recent?.months(hotStates)) ?? [])]
-  if (from === state.windows.length) return { watermark: known.watermark, episodes: known.episodes, months }
-  return foldResults({ ...known, months }, { state, windows: state.windows.slice(from) }, objects)
+  const readHot = (some?: ReadonlySet<State>): Promise<readonly TimelineMonth[] | undefined> =>
+    recent?.months(some) ?? readMonths(state, (month) => hot.has(month), { objects, states: some })
+  if (cold !== undefined && from === state.windows.length) {
+    const months = await readHot(states)
+    if (months !== undefined)
+      return { watermark: known.watermark, episodes: known.episodes, months: [...cold, ...months] }
+  }
+  return folding(async () => {
+    // Folding goes on with every interval of the hot months.
+    const months = cold === undefined ? undefined : await readHot()
+    if (cold === undefined || months === undefined) {
+      const { windows } = await readUnarchived(state, objects)
+      return foldResults(emptyTimeline(state.cluster), { state, windows }, objects)
+    }
+    const onto = { ...known, months: [...cold, ...months] }
+    return foldResults(onto, { state, windows: state.windows.slice(from) }, objects)
+  })
 }
 
 async function foldResults(
@@ -247,23 +262,16 @@ export async function readLatest(
   })
 }
 
-/** Reads the wanted months, oldest first; undefined if one of them is missing or has another hash than in the state. */
+/** Reads the wanted months, oldest first; undefined if one of them is missing or has another hash than in the state. `states`: as of {@link readMonth}. */
 async function readMonths(
   { cluster, months }: ClusterState,
   isWanted: (month: string) => boolean,
-  {
-    objects,
-    statesOf,
-  }: { readonly objects: Objects; readonly statesOf: (month: string) => ReadonlySet<State> | undefined },
-): Promise<TimelineMonth[] | undefined> {
-  const read: TimelineMonth[] = []
-  for (const named of months) {
-    if (!isWanted(named.month)) continue
-    const month = await readMonth(cluster, named, objects, statesOf(named.month))
-    if (month === undefined) return undefined
-    read.push(month)
-  }
-  return read
+  { objects, states }: { readonly objects: Objects; readonly states: ReadonlySet<State> | undefined },
+): Promise<readonly TimelineMonth[] | undefined> {
+  const wanted = months.filter(({ month }) => isWanted(month))
+  const read = await concurrently(wanted, MAX_MONTHS, (named) => readMonth(cluster, named, objects, states))
+  const found = read.filter((month) => month !== undefined)
+  return found.length === wanted.length ? found : undefined
 }
 
 /** Reads a month; undefined if it is missing or has another hash than in the state. `states`: as of {@link decodeStates}; all intervals if absent. */

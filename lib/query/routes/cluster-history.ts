@@ -10,6 +10,9 @@ import type { Objects } from '../../store/objects/objects.ts'
 /** How many clusters are read at once: each holds some window results and its months. */
 export const CLUSTERS_AT_ONCE = 2
 
+/** The same where histories are kept: each holds the bytes of its months until they are decoded, of which few rows are wanted. */
+const KEPT_AT_ONCE = 6
+
 /** What is known of a cluster in a period. */
 export type ClusterAnswer = {
   readonly id: string
@@ -54,6 +57,11 @@ export function notKnown(
 /** Whether histories are kept of a state. */
 function isKept(state: HistoryQuery['state']): boolean {
   return state !== undefined && (state === 'not-encrypted' || UNENCRYPTED_STATES.has(state))
+}
+
+/** Returns how many clusters {@link readCluster} reads at once for a question: while objects of some are on their way, those of another are decoded. */
+export function clustersAtOnce({ state }: HistoryQuery, histories: KeptHistories | undefined): number {
+  return histories !== undefined && state !== undefined && UNENCRYPTED.has(state) ? KEPT_AT_ONCE : CLUSTERS_AT_ONCE
 }
 
 /** Reads what the paths of a cluster were in a period, and how much of it is known. Rows have no fix: few of them are shown. */

@@ -8,7 +8,7 @@ import type { Objects } from '../../store/objects/objects.ts'
 import { compareText } from '../../text/order.ts'
 import type { Grant } from '../access/access.ts'
 import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
-import { CLUSTERS_AT_ONCE, type ClusterAnswer, notKnown, readCluster } from './cluster-history.ts'
+import { type ClusterAnswer, clustersAtOnce, notKnown, readCluster } from './cluster-history.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { PathsQuery } from '../parameters.ts'
 
@@ -39,7 +39,7 @@ export async function answerPaths(
   // Of many clusters only the rows up to the end of the page are in memory, and one that tells that there are more.
   const wanted = (cursor?.n ?? 0) + limit + 1
   let found: readonly PathRow[] = []
-  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
+  const read = await concurrently(clusters, clustersAtOnce(query, histories), async (cluster) => {
     const endsFrom = found.length === wanted ? found.at(-1)?.to : undefined
     const { cluster: answer, rows } = await readCluster(
       cluster,

@@ -256,6 +256,27 @@ test('a history is read from the state, the object and the months that cannot ch
   assert.ok(newest === 'windows')
 })
 
+test('the object and the months are asked for at once: in a bucket each takes as long to arrive', async () => {
+  const { objects } = watchedStore()
+  for (let index = 0; index < 24; index++) await deriveAlone(index, objects)
+  await compactCluster(cluster, deps(objects))
+  let rounds = 0
+  let arrival: Promise<void> | undefined
+  const slow: Objects = {
+    ...objects,
+    async get(key) {
+      arrival ??= new Promise((arrive) => setImmediate(arrive)).then(() => {
+        arrival = undefined
+        rounds++
+      })
+      await arrival
+      return objects.get(key)
+    },
+  }
+  await look(slow)
+  assert.equal(rounds, 2)
+})
+
 test('where the object is missing, as in the store of an earlier version, results are read, until the next derivation, also one without news', async () => {
   for (const run of [deriveCluster, compactCluster, rebuildCluster]) {
     const { held, objects, readsOf } = watchedStore()
