@@ -176,7 +176,7 @@ export function openTable(body: Uint8Array): Table {
   const metadata = parquetMetadata(buffer)
   const names = metadata.row_groups[0]?.columns.map((column) => column.meta_data?.path_in_schema[0] ?? '') ?? []
   const late = lateColumns(metadata)
-  const stored = { ...metadata, schema: metadata.schema.map((element) => asStored(element, late)) }
+  const elements = elementsOf({ ...metadata, schema: metadata.schema.map((element) => asStored(element, late)) })
   return {
     metadata: keyValuesOf(metadata),
     columns: names,
@@ -209,9 +209,10 @@ export function openTable(body: Uint8Array): Table {
 
   async function columnsOf({ columns, group }: TablePart): Promise<ReadonlyMap<string, ArrayLike<unknown>>> {
     const chunks = new Map<string, Chunk[]>()
+    const read = columns ?? names
     await parquetRead({
       file,
-      metadata: stored,
+      metadata: partOf(metadata, elements, { columns: read, group }),
       utf8: false,
       compressors: { GZIP: (bytes, size) => gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }) },
       parsers: { timestampFromMilliseconds: timeOf },
@@ -221,8 +222,7 @@ export function openTable(body: Uint8Array): Table {
         if (own === undefined) chunks.set(columnName, [chunk])
         else own.push(chunk)
       },
-      ...(columns === undefined ? {} : { columns: [...columns] }),
-      ...(group === undefined ? {} : rowsOfGroup(metadata, group)),
+      columns: [...read],
     })
     return new Map([...chunks].map(([name, own]) => [name, joined(own)]))
   }
@@ -348,9 +348,38 @@ function readerOf(values: ArrayLike<unknown>, late: 'text' | 'time' | undefined)
 
 const TEXT = new TextDecoder()
 
-function rowsOfGroup({ row_groups: groups }: FileMetaData, group: number): { rowStart: number; rowEnd: number } {
-  const rowStart = groups.slice(0, group).reduce((sum, { num_rows: rows }) => sum + Number(rows), 0)
-  return { rowStart, rowEnd: rowStart + Number(groups[group]?.num_rows ?? 0) }
+/** The elements of each column in a schema, by its name: one, or three of a list. */
+function elementsOf({ schema: [, ...schema] }: FileMetaData): ReadonlyMap<string, readonly SchemaElement[]> {
+  const elements = new Map<string, SchemaElement[]>()
+  let [own, left]: [SchemaElement[], number] = [[], 0]
+  for (const element of schema) {
+    if (left === 0) elements.set(element.name, (own = []))
+    else left--
+    own.push(element)
+    left += element.num_children ?? 0
+  }
+  return elements
+}
+
+/** Metadata that tell of some columns alone, of one row group if it is given: the reader goes through all that they tell, again and again. */
+function partOf(
+  metadata: FileMetaData,
+  elements: ReadonlyMap<string, readonly SchemaElement[]>,
+  { columns, group }: { readonly columns: readonly string[]; readonly group: number | undefined },
+): FileMetaData {
+  const wanted = new Set(columns)
+  const groups = group === undefined ? metadata.row_groups : metadata.row_groups.slice(group, group + 1)
+  return {
+    ...metadata,
+    schema: [
+      { name: 'root', num_children: wanted.size },
+      ...[...elements].flatMap(([name, own]) => (wanted.has(name) ? own : [])),
+    ],
+    row_groups: groups.map((one) => ({
+      ...one,
+      columns: one.columns.filter(({ meta_data: data }) => wanted.has(data?.path_in_schema[0] ?? '')),
+    })),
+  }
 }
 
 function keyValuesOf({ key_value_metadata: pairs = [] }: FileMetaData): Record<string, string> {
