@@ -3,7 +3,6 @@ import { atMost, concurrently } from '../concurrently.ts'
 import { excessOfEdges } from '../assess/window/unreadable.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { TimelineMonth } from '../model/history.ts'
-import type { State } from '../model/path.ts'
 import type { Window } from '../model/time.ts'
 import type { WindowResult } from '../model/window.ts'
 import { archiveSchema, type FoldedWindow, latestFirst, readUnarchived, readWindowFrom, sinceOf } from './archive.ts'
@@ -11,7 +10,7 @@ import { DamagedError, encodeDerived, sha256Of, whileItChanges } from '../store/
 import { parseJson } from '../text/parse-json.ts'
 import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { decodeMonth, decodeStates } from './tables/timeline-table.ts'
+import { type AskedIntervals, decodeAsked, decodeMonth } from './tables/timeline-table.ts'
 import { foldWindows } from './timeline.ts'
 import { emptyTimeline, foldedCount, timelineSchema } from './fold-state.ts'
 import { namedHotMonths, readRecentFold } from './recent/recent-object.ts'
@@ -158,18 +157,18 @@ export async function readHistory(
  * Reads a history as {@link readHistory} does, with the tag of its state: the same state is the same history, and its months. The tag is null while results are
  * being replaced, because the state allows the old and the new ones.
  *
- * @param states intervals of other states may be left out
+ * @param asked what is not asked for may be left out; all if absent
  */
 export async function readTaggedHistory(
   clusterId: string,
   objects: Objects,
   isWanted: (month: string) => boolean = () => true,
-  states?: ReadonlySet<State>,
+  asked?: AskedIntervals,
 ): Promise<{ readonly history: History; readonly etag: string | null } | undefined> {
   return whileItChanges(async () => {
     const { state, etag, body } = await readState(clusterId, objects)
     if (state === undefined) return undefined
-    const { watermark, episodes, months } = await foldedFurther(state, { body, isWanted, states }, objects)
+    const { watermark, episodes, months } = await foldedFurther(state, { body, isWanted, asked }, objects)
     const isSettled = state.replacing.length === 0
     return { history: { watermark, episodes, months, since: sinceOf(state) }, etag: isSettled ? etag : null }
   })
@@ -180,12 +179,12 @@ async function foldedFurther(
   {
     body,
     isWanted,
-    states,
+    asked,
   }: {
     /** The bytes of the state. */
     readonly body: Uint8Array | null
     readonly isWanted: (month: string) => boolean
-    readonly states: ReadonlySet<State> | undefined
+    readonly asked: AskedIntervals | undefined
   },
   objects: Objects,
 ): Promise<Pick<Timeline, 'watermark' | 'months' | 'episodes'>> {
@@ -193,14 +192,14 @@ async function foldedFurther(
   const isCold = (month: string): boolean => !hot.has(month) && isWanted(month)
   const [recent, cold] = await Promise.all([
     readRecentFold(state, body, objects),
-    readMonths(state, isCold, { objects, states }),
+    readMonths(state, isCold, { objects, asked }),
   ])
   const from = foldedCount(state) + (recent?.count ?? 0)
   const known = recent?.known ?? state.timeline
-  const readHot = (some?: ReadonlySet<State>): Promise<readonly TimelineMonth[] | undefined> =>
-    recent?.months(some) ?? readMonths(state, (month) => hot.has(month), { objects, states: some })
+  const readHot = (some?: AskedIntervals): Promise<readonly TimelineMonth[] | undefined> =>
+    recent?.months(some) ?? readMonths(state, (month) => hot.has(month), { objects, asked: some })
   if (cold !== undefined && from === state.windows.length) {
-    const months = await readHot(states)
+    const months = await readHot(asked)
     if (months !== undefined)
       return { watermark: known.watermark, episodes: known.episodes, months: [...cold, ...months] }
   }
@@ -262,29 +261,29 @@ export async function readLatest(
   })
 }
 
-/** Reads the wanted months, oldest first; undefined if one of them is missing or has another hash than in the state. `states`: as of {@link readMonth}. */
+/** Reads the wanted months, oldest first; undefined if one of them is missing or has another hash than in the state. `asked`: as of {@link readMonth}. */
 async function readMonths(
   { cluster, months }: ClusterState,
   isWanted: (month: string) => boolean,
-  { objects, states }: { readonly objects: Objects; readonly states: ReadonlySet<State> | undefined },
+  { objects, asked }: { readonly objects: Objects; readonly asked: AskedIntervals | undefined },
 ): Promise<readonly TimelineMonth[] | undefined> {
   const wanted = months.filter(({ month }) => isWanted(month))
-  const read = await concurrently(wanted, MAX_MONTHS, (named) => readMonth(cluster, named, objects, states))
+  const read = await concurrently(wanted, MAX_MONTHS, (named) => readMonth(cluster, named, objects, asked))
   const found = read.filter((month) => month !== undefined)
   return found.length === wanted.length ? found : undefined
 }
 
-/** Reads a month; undefined if it is missing or has another hash than in the state. `states`: as of {@link decodeStates}; all intervals if absent. */
+/** Reads a month; undefined if it is missing or has another hash than in the state. `asked`: as of {@link decodeAsked}; all of it if absent. */
 export async function readMonth(
   cluster: string,
   { month, sha256 }: ClusterState['months'][number],
   objects: Objects,
-  states?: ReadonlySet<State>,
+  asked?: AskedIntervals,
 ): Promise<TimelineMonth | undefined> {
   const stored = await objects.get(timelineKey(cluster, month))
   if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
   // The hash proves that ciphertrail derived these bytes, so they need no schema check.
-  return states === undefined ? decodeMonth(stored.body) : decodeStates(stored.body, states)
+  return asked === undefined ? decodeMonth(stored.body) : decodeAsked(stored.body, asked)
 }
 
 /**

@@ -74,7 +74,10 @@ export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
     async read({ cluster, now, period }, objects) {
       const id = idOf(cluster, period)
       const found = await readOrDamaged(async () => ({
-        tagged: await readTaggedHistory(cluster.id, objects, monthsOf(period), UNENCRYPTED_STATES),
+        tagged: await readTaggedHistory(cluster.id, objects, monthsOf(period), {
+          states: UNENCRYPTED_STATES,
+          isWhole: wholeMonthsOf(period),
+        }),
       }))
       if (typeof found === 'string') return found
       const { tagged } = found
@@ -94,10 +97,20 @@ export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
   }
 }
 
-/** Periods of the same months have the same history. */
+/** Periods of the same months have the same history, where they begin in the same: windows of the month before may end in a period. */
 function idOf({ id }: Cluster, { from, to }: Asked['period']): string {
-  const [first, last] = [toTime(toSeconds(from) - 3600), toTime(toSeconds(to))].map((time) => time.slice(0, 7))
-  return `${id} ${first} ${last}`
+  const first = toTime(toSeconds(from) - 3600).slice(0, 7)
+  return [id, first, monthAt(from), monthAt(to)].join(' ')
+}
+
+/** Returns a predicate: whether all windows of a month end in a period. */
+function wholeMonthsOf({ from, to }: Asked['period']): (month: string) => boolean {
+  return (month) => monthAt(from) < month && month < monthAt(to)
+}
+
+/** The month of a time, in UTC. */
+function monthAt(time: string): string {
+  return toTime(toSeconds(time)).slice(0, 7)
 }
 
 function presentOf(cluster: Cluster, now: Date, history: History): UnencryptedHistory {
@@ -150,17 +163,21 @@ const COUNTS = 4
 
 function countsOf(activity: readonly Activity[]): Float64Array {
   const counts = new Float64Array(COUNTS * activity.length)
-  for (const [index, { opens, openAtScrape, bytes, clearBytes }] of activity.entries())
-    counts.set([opens, openAtScrape, bytes, clearBytes], COUNTS * index)
+  let place = 0
+  for (const { opens, openAtScrape, bytes, clearBytes } of activity) {
+    counts[place++] = opens
+    counts[place++] = openAtScrape
+    counts[place++] = bytes
+    counts[place++] = clearBytes
+  }
   return counts
 }
 
 function activityIn(counts: Float64Array): Activity[] {
-  return Array.from({ length: counts.length / COUNTS }, (_, index) => {
-    const [opens = 0, openAtScrape = 0, bytes = 0, clearBytes = 0] = counts.subarray(
-      COUNTS * index,
-      COUNTS * index + COUNTS,
-    )
-    return { opens, openAtScrape, bytes, clearBytes }
-  })
+  return Array.from({ length: counts.length / COUNTS }, (_, index) => ({
+    opens: counts[COUNTS * index] ?? 0,
+    openAtScrape: counts[COUNTS * index + 1] ?? 0,
+    bytes: counts[COUNTS * index + 2] ?? 0,
+    clearBytes: counts[COUNTS * index + 3] ?? 0,
+  }))
 }

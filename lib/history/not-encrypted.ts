@@ -147,7 +147,8 @@ async function readRows(
   const { state } = await readState(id, objects)
   const episodes = state === undefined ? [] : openIn(state, named.month)
   if (digestOf(episodes) !== named.episodes) return undefined
-  const month = await readMonth(id, named, objects, UNENCRYPTED_STATES)
+  // The table has the sums of an interval alone.
+  const month = await readMonth(id, named, objects, { states: UNENCRYPTED_STATES, isWhole: () => true })
   if (month === undefined) return undefined
   return {
     watermark: month.windows.at(-1)?.end ?? '',

@@ -60,7 +60,7 @@ const states = fc.constantFrom('not-encrypted' as const, 'plaintext' as const, '
 const now = new Date('2027-12-31T00:00:00Z')
 
 test('readCluster() gives the same with and without kept histories, in any period, also while windows arrive and are folded', async () => {
-  const ask = fc.record({ first: fc.nat(60), length: fc.nat(60), state: states, offset: fc.nat(50_000) })
+  const ask = fc.record({ first: fc.nat(60), length: fc.nat(120), state: states, offset: fc.nat(50_000) })
   await fc.assert(
     fc.asyncProperty(
       anyHistory.filter((history) => history.length > 0),
@@ -88,6 +88,30 @@ test('readCluster() gives the same with and without kept histories, in any perio
   )
 })
 
+test('readCluster() counts what a period has of a month with and without kept histories, wherever it begins and ends', async () => {
+  const objects = memoryObjects()
+  const shown = Array.from({ length: 150 }, (_, index) => ({
+    paths: [pathWindow(named80, 'plaintext', { opens: index, bytes: 10 + index, clearBytes: 10 })],
+  }))
+  await store(expectedWindows(shown), 140, objects)
+  const histories = keepHistories()
+  const border = fc.constantFrom(...['2026-12-01', '2027-01-01', '2027-02-01'].map((day) => Date.parse(day)))
+  const near = fc.tuple(border, fc.integer({ min: -100_000, max: 100_000 })).map(([at, offset]) => at + offset * 1000)
+  const moment = fc.oneof(near, fc.integer({ min: Date.parse(halfDay(0).start), max: Date.parse(halfDay(150).end) }))
+  let whole = 0
+  await fc.assert(
+    fc.asyncProperty(moment, moment, async (a, b) => {
+      const [from, to] = [Math.min(a, b), Math.max(a, b)].map((at) => new Date(at).toISOString())
+      const asked = { from: from ?? '', to: to ?? '', state: 'not-encrypted' } as const
+      const told = await readCluster(cluster, asked, { objects, now, histories })
+      assert.deepEqual(told, await readCluster(cluster, asked, { objects, now }))
+      if (told.rows.length > 2) whole++
+    }),
+    { numRuns: 300 },
+  )
+  assert.ok(whole > 50, `${whole} periods had a whole month`)
+})
+
 const clear = { paths: [pathWindow(named80, 'plaintext', { bytes: 10, clearBytes: 10 })] }
 const query = { from: halfDay(0).start, to: halfDay(40).end, state: 'not-encrypted' } as const
 
@@ -109,6 +133,22 @@ test('a history that is kept costs the read of its state, and is read again once
   await store(expectedWindows([clear, clear, clear, clear]), 1, objects)
   assert.ok((await readsOf(objects, histories)).length > 3)
   assert.deepEqual(await readsOf(objects, histories), [stateKey('demo')])
+})
+
+test('periods that begin in different months are kept apart, although they read the same: of one of them the month is whole', async () => {
+  const objects = memoryObjects()
+  const histories = keepHistories()
+  await store(expectedWindows(Array.from({ length: 40 }, () => clear)), 38, objects)
+  const readsFrom = async (from: string): Promise<number> => {
+    let reads = 0
+    const counting: Objects = { ...objects, get: (key) => (reads++, objects.get(key)) }
+    await readCluster(cluster, { ...query, from }, { objects: counting, now, histories })
+    return reads
+  }
+  for (const time of ['2026-11-30T23:50:00Z', '2026-12-01T00:20:00Z']) {
+    assert.ok((await readsFrom(time)) > 1)
+    assert.equal(await readsFrom(time), 1)
+  }
 })
 
 test('no more is kept than there is space for, and nothing while results are replaced', async () => {

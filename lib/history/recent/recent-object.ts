@@ -10,7 +10,6 @@ import { gzipSync } from 'fflate'
 import * as z from 'zod'
 import { DERIVATION } from '../../model/window.ts'
 import type { Episode, TimelineMonth } from '../../model/history.ts'
-import type { State } from '../../model/path.ts'
 import { compareText } from '../../text/order.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { encodeDerived, sha256Of } from '../../store/objects/derived-object.ts'
@@ -18,7 +17,7 @@ import type { FoldedWindow } from '../archive.ts'
 import { recentKey } from '../../store/keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { type EndIdentity, type KnownPath, foldedCount } from '../fold-state.ts'
-import { decodeMonth, decodeStates, encodeMonth } from '../tables/timeline-table.ts'
+import { type AskedIntervals, decodeAsked, decodeMonth, encodeMonth } from '../tables/timeline-table.ts'
 import { hotMonths } from '../timeline.ts'
 import type { NamespaceSight, NamespaceStatuses } from '../namespaces.ts'
 import type { KnownTimeline, RecentFacts } from './recent-facts.ts'
@@ -38,10 +37,10 @@ export type RecentFold = {
   readonly known: KnownTimeline
   readonly facts: RecentFacts
   /**
-   * The months that the windows may have changed, and later ones, oldest first, as {@link hotMonths} of the state names them. `states`: as of
-   * {@link decodeStates}, to be read and not folded further; may be ignored.
+   * The months that the windows may have changed, and later ones, oldest first, as {@link hotMonths} of the state names them. `asked`: as of
+   * {@link decodeAsked}, to be read and not folded further; may be ignored.
    */
-  readonly months: (states?: ReadonlySet<State>) => Promise<readonly TimelineMonth[]>
+  readonly months: (asked?: AskedIntervals) => Promise<readonly TimelineMonth[]>
 }
 
 /**
@@ -279,11 +278,11 @@ function foldOf({ count, watermark, paths, episodes, ends, months, facts }: Stor
     get facts() {
       return factsOf(facts)
     },
-    async months(states) {
+    async months(asked) {
       const read: TimelineMonth[] = []
       for (const month of months) {
         const body = Buffer.from(month, 'base64')
-        read.push(await (states === undefined ? decodeMonth(body) : decodeStates(body, states)))
+        read.push(await (asked === undefined ? decodeMonth(body) : decodeAsked(body, asked)))
       }
       return read
     },

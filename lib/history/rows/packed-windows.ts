@@ -36,7 +36,9 @@ export function packWindows(windows: readonly MonthWindow[], cluster: string): P
     others: new Map<number, Pick<MonthWindow, 'evidence' | 'also'>>(),
   }
   let [end, endsAt] = ['', NaN]
-  for (const [index, window] of windows.entries()) {
+  let index = -1
+  for (const window of windows) {
+    index++
     const startsAt = window.start === end ? endsAt : toSeconds(window.start)
     ;[end, endsAt] = [window.end, toSeconds(window.end)]
     packed.starts[index] = startsAt

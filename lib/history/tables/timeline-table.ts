@@ -165,13 +165,23 @@ export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
   return decodeWith(table, decodeCoverage, (group) => table.read({ columns: READ, group }))
 }
 
+/** What a question asks of a month. */
+export type AskedIntervals = {
+  /** Intervals of other states are left out. */
+  readonly states: ReadonlySet<State>
+  /** Whether all of a month (`2026-11`) is asked for: then the sums of intervals are enough, and what each window counted is left out. */
+  readonly isWhole: (month: string) => boolean
+}
+
 /**
- * Decodes a month for a question, as {@link decodeMonth} does, without intervals of other states. Its windows make the keys of their evidence when these are
- * asked for: they are neither copied nor encoded.
+ * Decodes a month for a question, as {@link decodeMonth} does, without what is not asked for. Its windows make the keys of their evidence when these are asked
+ * for: they are neither copied nor encoded.
  */
-export async function decodeStates(body: Uint8Array, states: ReadonlySet<State>): Promise<TimelineMonth> {
+export async function decodeAsked(body: Uint8Array, { states, isWhole }: AskedIntervals): Promise<TimelineMonth> {
   const table = openTable(body)
-  return decodeWith(table, decodeUnkeyedCoverage, (group) => table.readWhere('state', states, { columns: READ, group }))
+  const { month } = table.metadata as MonthMetadata
+  const columns = isWhole(month) ? READ_SUMS : READ
+  return decodeWith(table, decodeUnkeyedCoverage, (group) => table.readWhere('state', states, { columns, group }))
 }
 
 async function decodeWith(
@@ -202,6 +212,11 @@ export function coverageIn(body: Uint8Array): Buffer {
 
 /** Columns to read; `quiet_windows` is only for other readers. */
 const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
+
+/** Those without what each window counted. */
+const READ_SUMS = TIMELINE_COLUMNS.filter(({ kind }) => kind !== 'list')
+  .map(({ name }) => name)
+  .filter((name) => READ.includes(name))
 
 /** Returns the interval of a row. */
 function intervalOf(row: ReadRow, cluster: string, before: Interval | undefined): Interval {

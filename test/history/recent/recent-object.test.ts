@@ -88,7 +88,10 @@ async function told(objects: Objects): Promise<unknown> {
 
 /** What a question for the unencrypted reads: other intervals may be left out, and keys of evidence be made when they are asked for. */
 async function unencrypted(objects: Objects): Promise<unknown> {
-  const read = await readTaggedHistory('demo', objects, undefined, UNENCRYPTED_STATES)
+  const read = await readTaggedHistory('demo', objects, undefined, {
+    states: UNENCRYPTED_STATES,
+    isWhole: () => false,
+  })
   return {
     ...read?.history,
     months: read?.history.months.map(({ windows, intervals, ...month }) => ({

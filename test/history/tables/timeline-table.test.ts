@@ -11,7 +11,7 @@ import {
   TIMELINE_COLUMNS,
   coverageIn,
   decodeMonth,
-  decodeStates,
+  decodeAsked,
   encodeMonth,
 } from '../../../lib/history/tables/timeline-table.ts'
 import { evidenceKey } from '../../../lib/store/keys.ts'
@@ -46,15 +46,25 @@ test('a month is the same after it was written and read, and equal months are eq
 
 test('a month of which some states are read is the same month with intervals of these alone', async () => {
   await fc.assert(
-    fc.asyncProperty(anyHistory.map(withKeys), fc.subarray([...STATES]), async (history, states) => {
-      for (const month of foldWindows(emptyTimeline('demo'), history).months) {
-        const intervals = month.intervals.filter(({ state }) => states.includes(state))
-        const { windows, ...read } = await decodeStates(encodeMonth(month), new Set(states))
-        assert.deepEqual({ ...read, windows: windows.map(withEvidence) }, { ...month, intervals })
-        const packed = unpackWindows(packWindows(windows, 'demo'), 'demo')
-        assert.deepEqual(packed.map(withEvidence), month.windows)
-      }
-    }),
+    fc.asyncProperty(
+      anyHistory.map(withKeys),
+      fc.subarray([...STATES]),
+      fc.boolean(),
+      async (history, states, isWhole) => {
+        for (const month of foldWindows(emptyTimeline('demo'), history).months) {
+          const intervals = month.intervals
+            .filter(({ state }) => states.includes(state))
+            .map(({ activity, ...interval }) => ({ ...interval, activity: isWhole ? [] : activity }))
+          const { windows, ...read } = await decodeAsked(encodeMonth(month), {
+            states: new Set(states),
+            isWhole: (name) => name === month.month && isWhole,
+          })
+          assert.deepEqual({ ...read, windows: windows.map(withEvidence) }, { ...month, intervals })
+          const packed = unpackWindows(packWindows(windows, 'demo'), 'demo')
+          assert.deepEqual(packed.map(withEvidence), month.windows)
+        }
+      },
+    ),
   )
 })
 
