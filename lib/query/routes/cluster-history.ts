@@ -61,7 +61,7 @@ function isKept(state: HistoryQuery['state']): boolean {
 
 /** Returns how many clusters {@link readCluster} reads at once for a question: while objects of some are on their way, those of another are decoded. */
 export function clustersAtOnce({ state }: HistoryQuery, histories: KeptHistories | undefined): number {
-  return histories !== undefined && state !== undefined && UNENCRYPTED.has(state) ? KEPT_AT_ONCE : CLUSTERS_AT_ONCE
+  return histories !== undefined && isKept(state) ? KEPT_AT_ONCE : CLUSTERS_AT_ONCE
 }
 
 /** Reads what the paths of a cluster were in a period, and how much of it is known. Rows have no fix: few of them are shown. */
