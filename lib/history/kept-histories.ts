@@ -5,6 +5,7 @@
 import type { Activity, Episode, Interval, TimelineMonth } from '../model/history.ts'
 import { UNENCRYPTED_STATES } from '../model/path.ts'
 import type { Cluster } from '../model/registry.ts'
+import { WINDOW_MINUTES } from '../model/time.ts'
 import { stateKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
@@ -97,15 +98,19 @@ export function keepHistories(maxBytes = MAX_BYTES): KeptHistories {
   }
 }
 
-/** Periods of the same months have the same history, where they begin in the same: windows of the month before may end in a period. */
+/** Periods that need the same months, and the same ones as a whole, have the same history. */
 function idOf({ id }: Cluster, { from, to }: Asked['period']): string {
-  const first = toTime(toSeconds(from) - 3600).slice(0, 7)
-  return [id, first, monthAt(from), monthAt(to)].join(' ')
+  return [id, monthBefore(from), monthAt(from), monthBefore(to), monthAt(to)].join(' ')
 }
 
-/** Returns a predicate: whether all windows of a month end in a period. */
+/** Returns a predicate: whether all windows of a month end in a period. The last one may end in the next month. */
 function wholeMonthsOf({ from, to }: Asked['period']): (month: string) => boolean {
-  return (month) => monthAt(from) < month && month < monthAt(to)
+  return (month) => monthAt(from) < month && month < monthBefore(to)
+}
+
+/** The month in which the longest window that ends at a time begins. */
+function monthBefore(time: string): string {
+  return monthAt(toTime(toSeconds(time) - 60 * Math.max(...WINDOW_MINUTES)))
 }
 
 /** The month of a time, in UTC. */
