@@ -50,10 +50,12 @@ export function renderAgainBy(version: string): RenderAgain {
     if (printed === undefined) return notRendered('the report does not say which head of the log it prints')
     if (printed !== null && !isOfThisLog(printed, input)) return { status: 'different', names: ['summary.json'] }
     let rendering: Rendering | undefined
-    for (const cut of cutsOf(printed, input.scope.number)) {
-      rendering = await renderWith(cut, printed, input, { version, objectsOf })
-      if (rendering.status === 'same') break
-    }
+    for (const now of momentsOf(record.period, input.documents.get('windows.csv')))
+      for (const cut of cutsOf(printed, input.scope.number)) {
+        const again = await renderWith(cut, printed, input, { version, now, objectsOf })
+        if (again.status === 'same') return again
+        rendering ??= again
+      }
     return rendering ?? notRendered('nothing was sealed before it')
   }
 }
@@ -81,8 +83,12 @@ function cutsOf(printed: PrintedHead | null, number: number): Cut[] {
 async function renderWith(
   cut: Cut,
   printed: PrintedHead | null,
-  { scope, log, documents }: RenderInput,
-  { version, objectsOf }: { readonly version: string; readonly objectsOf: (keys: Iterable<string>) => Objects },
+  { scope, log }: RenderInput,
+  {
+    version,
+    now,
+    objectsOf,
+  }: { readonly version: string; readonly now: Date; readonly objectsOf: (keys: Iterable<string>) => Objects },
 ): Promise<Rendering> {
   const { record } = scope
   const numbers = new Map<string, number>()
@@ -91,7 +97,6 @@ async function renderWith(
     const isEvidence = leaf.kind === 'snapshot' || leaf.kind === 'packets'
     if (number < (isEvidence ? cut.evidence : cut.changes)) numbers.set(leaf.key, number)
   }
-  const now = momentOf(record.period, documents.get('windows.csv'))
   const { overlay: objects } = derivedInMemory(objectsOf(numbers.keys()))
   const clusters = (await readClusters({ objects })).filter(({ id }) => record.clusters.includes(id))
   for (const cluster of clusters) await rebuildCluster(cluster, { objects, assess: assessWindow, now })
@@ -117,14 +122,14 @@ function headOf(printed: PrintedHead, { clusters }: ReportInput, numbers: Readon
 }
 
 /**
- * A time that is equivalent to the one when a report was made: once the period cannot grow any more, or, for a report of an unfinished period, just after the
- * last window that it names.
+ * Times that may be equivalent to the one when a report was made, the likeliest first: once the period cannot grow any more, and, where the last window that the
+ * report names ends before that, just after this window. Then the period was not over, or no more windows were expected in it, as of a replay.
  */
-function momentOf({ to }: { readonly to: string }, windows: Uint8Array | undefined): Date {
+function momentsOf({ to }: { readonly to: string }, windows: Uint8Array | undefined): readonly Date[] {
   const rows = windows === undefined ? [] : parse(Buffer.from(windows), { columns: true })
   const ends = (rows as readonly Readonly<Record<string, string>>[]).flatMap(({ end }) => end ?? [])
   const last = ends.reduce((latest, end) => Math.max(latest, toSeconds(end)), -Infinity)
-  const seconds =
-    last === -Infinity || last >= toSeconds(to) ? toSeconds(to) + RETENTION_SECONDS : last + SETTLE_SECONDS
-  return new Date(seconds * 1000)
+  const settled = new Date((toSeconds(to) + RETENTION_SECONDS) * 1000)
+  if (last === -Infinity || last >= toSeconds(to)) return [settled]
+  return [new Date((last + SETTLE_SECONDS) * 1000), settled]
 }

@@ -8,6 +8,7 @@ import { buffer } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { deriveCluster } from '../../lib/history/derive.ts'
+import { renderAgainBy } from '../../lib/jobs/render-again.ts'
 import { keepReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { packContents, VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
 import { leavesOf } from '../../lib/pack/log-files.ts'
@@ -21,7 +22,7 @@ import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, readClusters, readWatched, removeCluster } from '../../lib/store/registry/registry.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
-import { packOf, PERIOD, VERSION } from '../support/stored/packed-report.ts'
+import { fillReported, packOf, PERIOD, VERSION } from '../support/stored/packed-report.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
 import { errorText, matchesText } from '../support/texts/matches-text.ts'
 
@@ -84,6 +85,17 @@ test('a report made before its period was over is not packed, and such a pack do
   )
   assert.equal(status, 1)
   matchesText(stdout)
+})
+
+test('of a period in which no window was expected any more, the report is made again from a pack, byte for byte', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'east', windowMinutes: 5, replay: 'A replay.' }, author, { objects })
+  await fillReported(objects, signer, { windows: [0, 1] })
+  const path = join(folder, 'ended.zip')
+  writeFileSync(path, (await packOf(objects)).bytes)
+  const render = renderAgainBy(VERSION)
+  const { findings, rendering } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, { render })
+  assert.deepEqual([findings.kept, rendering.status], [[], 'same'])
 })
 
 test('of the reports of a period that are sealed together, the one is packed that judged most of it', async () => {
