@@ -47,6 +47,12 @@ export function renderPdf(
       { mainFilePath: `${templates}/report.typ` },
       { pdfStandard: 'a-3a', pdfTags: true, creationTimestamp: Math.floor(Date.parse(madeAt) / 1000) },
     )
+  } catch (error) {
+    // Typst's errors have no message.
+    const { code = '' } = error as { readonly code?: string }
+    throw error instanceof Error && error.message !== ''
+      ? error
+      : new Error(`Cannot make the PDF of the report: ${code}`, { cause: error })
   } finally {
     compiler.evictCache(0)
   }

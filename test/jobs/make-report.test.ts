@@ -11,6 +11,8 @@ import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { addCluster, readClusters, removeCluster } from '../../lib/store/registry/registry.ts'
 import { readReport } from '../../lib/store/evidence/report-records.ts'
 import { sha256Of } from '../../lib/store/objects/derived-object.ts'
+import { DEMO_FIXTURE } from '../../demo/fixture.ts'
+import { recordedStore } from '../support/report/recorded-report.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
@@ -137,4 +139,15 @@ test('a document lies in the store before the record that names it', async () =>
   const key = await keepReport(made, recording)
   assert.equal(written.at(-1), key)
   assert.equal(written.length, made.files.length + 1)
+})
+
+test('a report of a period after the last window is made, and says that nothing was collected in it', async () => {
+  const { objects, now } = await recordedStore(DEMO_FIXTURE)
+  const clusters = await readClusters({ objects })
+  const [from, to] = [1, 2].map((days) => new Date(now.getTime() + days * 86_400_000).toISOString()) as [string, string]
+  const period = { from, to, label: 'Later', timeZone: 'UTC' }
+  const later = new Date(now.getTime() + 3 * 86_400_000)
+  const { files, summary } = await makeReport({ clusters, period, now: later, version: '0.0.0' }, { objects })
+  assert.equal(summary.collectedWindows, 0)
+  assert.ok(files.some(({ name, body }) => name === 'report.pdf' && body.length > 0))
 })
