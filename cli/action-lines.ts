@@ -9,7 +9,7 @@ const MAX_ACTIONS = 3
 
 /** The first actions with their owners, or why there is none. `moment` words a time. */
 export function actionLines(
-  { actions, figures }: Pick<Summary, 'actions' | 'figures'>,
+  { actions, figures, collectedWindows }: Pick<Summary, 'actions' | 'figures' | 'collectedWindows'>,
   moment: (time: string) => string,
 ): string[] {
   // What was open when it was last seen has no cause in this span that an action could end.
@@ -26,9 +26,11 @@ export function actionLines(
         ? 'Do first: find out why nothing is seen any more (ciphertrail cluster check).'
         : figures.openNow > 0
           ? 'Do first: nothing; a waiver accepts all that is open.'
-          : figures.notEnoughEvidence > 0
-            ? 'Do first: nothing is known to be open; see which paths need more evidence (ciphertrail paths).'
-            : 'Do first: nothing is known to be open.',
+          : collectedWindows === 0
+            ? 'Do first: find out why nothing was collected (ciphertrail cluster check).'
+            : figures.notEnoughEvidence > 0
+              ? 'Do first: nothing is known to be open; see which paths need more evidence (ciphertrail paths).'
+              : 'Do first: nothing is known to be open.',
       ...dark,
     ]
   const rest = actions.length - MAX_ACTIONS

@@ -238,6 +238,7 @@ test('where what was collected of a cluster cannot be read, status and paths say
   const status = await mesh.run('status', ...args)
   assert.equal(status.code, 0)
   matchesText(status.stderr)
+  assert.match(status.stdout, /^Do first: find out why nothing was collected /m)
   const paths = await mesh.run('paths', ...args, '--state', 'not-encrypted')
   assert.deepEqual([paths.code, paths.stdout], [1, ''])
   matchesText(paths.stderr)
