@@ -121,15 +121,17 @@ async function foldTo(count: number, start: RecentFold, state: ClusterState, obj
   const windows = windowsAfterMonths(state).slice(0, count)
   // Only results with the state's hashes may be folded.
   const named = { cluster: state.cluster, replacing: [] }
-  let timeline = { ...start.known, months: await start.months() }
-  let facts = { ...start.known, ...start.facts }
+  // Made once: a stored fold makes each part when it is asked for.
+  const known = { ...start.known }
+  let timeline = { ...known, months: await start.months() }
+  let facts = { ...known, ...start.facts }
   for (let index = start.count; index < count; index += CHUNK) {
     const expected = await readExpected(named, windows.slice(index, index + CHUNK), objects)
     timeline = foldWindows(timeline, expected)
     facts = foldFacts(facts, expected)
   }
-  const { months, ...known } = timeline
-  return { count, known, facts: onlyFacts(facts), months: () => Promise.resolve(months) }
+  const { months, ...folded } = timeline
+  return { count, known: folded, facts: onlyFacts(facts), months: () => Promise.resolve(months) }
 }
 
 function onlyFacts({ seen, windows, unlisted, labelled, namespaces, last }: RecentFacts): RecentFacts {
