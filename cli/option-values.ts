@@ -7,7 +7,7 @@ import { WINDOW_MINUTES } from '../lib/model/time.ts'
 import type { WindowMinutes } from '../lib/model/time.ts'
 import { printable } from '../lib/text/printable.ts'
 import { type WeekPeriod, weekPeriod } from '../lib/time/week.ts'
-import { UsageError } from './console.ts'
+import { type Console, UsageError } from './console.ts'
 
 /** Reads a time of the command line. Throws UsageError. */
 export function readTime(option: string, text: string): string {
@@ -16,6 +16,11 @@ export function readTime(option: string, text: string): string {
   throw new UsageError(
     `Cannot read ${option} "${printable(text)}": wanted a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date`,
   )
+}
+
+/** The present: what `--now` says, else the clock. Throws UsageError. */
+export function readNow({ now }: { readonly now?: string }, console: Pick<Console, 'now'>): Date {
+  return now === undefined ? console.now() : new Date(readTime('--now', now))
 }
 
 /** The begin and end of an ISO week in a time zone. Throws UsageError. */

@@ -12,7 +12,7 @@ import { type Console, FailedError, UsageError } from '../console.ts'
 import { addSendOptions, MAIL_HELP, readSendOptions, type SendOptions } from '../mail-settings.ts'
 import { openStore } from '../open-store.ts'
 import { tableLines } from '../terminal-table.ts'
-import { readTime, readWeek } from '../option-values.ts'
+import { readNow, readWeek } from '../option-values.ts'
 import { DELIVERY_KINDS } from '../../lib/store/delivery-keys.ts'
 
 /** Adds `ciphertrail deliver` and `ciphertrail deliveries`. */
@@ -90,7 +90,7 @@ export function addDeliver(program: Command, console: Console): void {
         )
       if (week !== undefined) readWeek(week, 'UTC')
       const objects = openStore(options, console)
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const recipients = await readRecipients(objects)
       const rows: (Delivery & { readonly address: string | null })[] = []
       let claimed = 0

@@ -14,7 +14,7 @@ import { checkedZone } from '../../lib/time/checked-zone.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore, printReplays } from '../open-store.ts'
-import { collectValues, readTime } from '../option-values.ts'
+import { collectValues, readNow } from '../option-values.ts'
 import { printJson } from '../print-json.ts'
 import { type TerminalColumn, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
 
@@ -46,7 +46,7 @@ export function addDiff(program: Command, console: Console): void {
     )
     .action(async (beforeText: string, afterText: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<DiffOptions>()
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const { timeZone, ...periods } = readPeriods(beforeText, afterText, options.timeZone, now)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)

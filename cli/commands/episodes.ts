@@ -12,7 +12,7 @@ import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore, printReplays } from '../open-store.ts'
-import { collectValues, readTime } from '../option-values.ts'
+import { collectValues, readNow } from '../option-values.ts'
 import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
 import { printJson } from '../print-json.ts'
 import { type TerminalColumn, tableLines, tableWidth } from '../terminal-table.ts'
@@ -54,7 +54,7 @@ export function addEpisodes(program: Command, console: Console): void {
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<EpisodesOptions>()
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const given = readSpanOptions(options, 'show episodes')
       const { from = EVER, to = settledBefore(now) } = given
       if (toSeconds(from) >= toSeconds(to))

@@ -6,7 +6,7 @@ import { toJson } from '../../lib/text/format-json.ts'
 import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../signer.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { openStore } from '../open-store.ts'
-import { readTime } from '../option-values.ts'
+import { readNow } from '../option-values.ts'
 import { addTimestampOptions, openTimestamping, type TsaOptions } from '../timestamping.ts'
 
 type SealOptions = SignerOptions &
@@ -50,7 +50,7 @@ export function addSeal(program: Command, console: Console): void {
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<SealOptions>()
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const objects = openStore(options, console)
       const signer = await openSigner(options, console)
       const timestamping = await openTimestamping(options, console)

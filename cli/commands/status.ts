@@ -13,7 +13,7 @@ import { datesOf, durationWords } from '../../lib/time/dates.ts'
 import { actionLines } from '../action-lines.ts'
 import type { Console } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
-import { collectValues, readTime } from '../option-values.ts'
+import { collectValues, readNow } from '../option-values.ts'
 import { type TerminalColumn, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
 
 type StatusOptions = {
@@ -40,7 +40,7 @@ export function addStatus(program: Command, console: Console): void {
     .addHelpText('after', '\nExamples:\n  ciphertrail status\n  ciphertrail status --cluster prod --json')
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<StatusOptions>()
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       const removed = options.cluster === undefined ? await removedClusters(clusters, objects) : []

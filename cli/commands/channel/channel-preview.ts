@@ -14,7 +14,7 @@ import { StoreError } from '../../../lib/store/objects/objects.ts'
 import { chosenChannels } from '../../find-channel.ts'
 import { type Console, UsageError } from '../../console.ts'
 import { openStore } from '../../open-store.ts'
-import { readTime, readUrl, readWeek } from '../../option-values.ts'
+import { readNow, readUrl, readWeek } from '../../option-values.ts'
 
 type PreviewOptions = {
   readonly week?: string
@@ -48,7 +48,7 @@ export function addChannelPreview(channel: Command, console: Console): void {
       const objects = openStore(options, console)
       const [one] = await chosenChannels(id, objects)
       if (one === undefined) throw new UsageError(`Cannot find channel "${printable(id)}": there is none of that name`)
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const week = weekOf(one, options.week, now)
       const url = readUrl(options.url ?? console.config.url)
       console.progress(`Reading eight weeks for ${one.id}`)

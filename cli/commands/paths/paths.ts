@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { declaredSettings, declaredWaivers } from '../../../lib/store/registry/declarations.ts'
 import { type Console, FailedError } from '../../console.ts'
 import { chosenClusters, openStore, printReplays } from '../../open-store.ts'
-import { collectValues, parseState, readTime } from '../../option-values.ts'
+import { collectValues, parseState, readNow } from '../../option-values.ts'
 import { PERIOD_HELP, readSpanOptions } from '../../period-options.ts'
 import { printIntervals } from './path-intervals.ts'
 import { printPathsNow } from './paths-now.ts'
@@ -46,7 +46,7 @@ export function addPaths(program: Command, console: Console): void {
       const options = command.optsWithGlobals<PathsOptions>()
       const state = options.state === undefined ? undefined : parseState(options.state)
       const span = readSpanOptions(options, 'show paths')
-      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const now = readNow(options, console)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       printReplays(clusters, console.err)
