@@ -83,13 +83,14 @@ async function open(options: BrowserContextOptions = {}) {
   return { page, complaints, context }
 }
 
-/** From a page that asks for it, through the login and the consent of the provider. */
+/** From a page that asks for it, through the login and the consent of the provider, until the browser is back: a click does not wait for a page of another site. */
 async function signIn(page: Page, login: string): Promise<void> {
   await page.click('main a:has-text("Sign in")')
   await page.fill('input[name=login]', login)
   await page.fill('input[name=password]', 'x')
   await page.click('button[type=submit]')
   await page.click('button:has-text("Continue")')
+  await page.waitForURL(({ origin }) => origin === new URL(site.url).origin)
 }
 
 test('from the front page through the provider and back, and out again, without JavaScript', async () => {
@@ -112,7 +113,7 @@ test('from the front page through the provider and back, and out again, without 
   await page.click('text=Sign out at localhost')
   assert.match((await page.textContent('body')) ?? '', /Do you want to sign-out/)
   await page.click('button[value=yes]')
-  assert.equal(page.url(), at('/'))
+  await page.waitForURL(at('/'))
   assert.equal(await page.textContent('h1'), 'Sign in')
   await page.click('main a:has-text("Sign in")')
   assert.equal(await page.locator('input[name=login]').count(), 1, 'the provider asks again')
@@ -133,7 +134,7 @@ test('a session that is over says so, and one click leads back to the page', asy
   assert.equal(await page.textContent('h1'), 'Your session ended')
   aheadMs = 0
   await page.click('text=Sign in again')
-  assert.equal(page.url(), at('/workloads?cluster=west'))
+  await page.waitForURL(at('/workloads?cluster=west'))
   assert.deepEqual(complaints, [])
   await context.close()
 })
