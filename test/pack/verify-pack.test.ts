@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, test } from 'node:test'
 import { keepReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { renderAgainBy } from '../../lib/jobs/render-again.ts'
@@ -41,6 +43,19 @@ function bundled(...args: string[]) {
   })
   return { status, stdout, stderr }
 }
+
+test('a reader that closes the pipe early gets the exit code, and no stack trace', async () => {
+  const path = fileOf((await packOf(objects)).bytes)
+  for (const [given, code] of [
+    [path, 0],
+    [fileOf(Buffer.from('no zip')), 1],
+  ] as const) {
+    const child = spawn(process.execPath, [join(VERIFIER_FOLDER, 'verify.mjs'), given])
+    child.stdout.destroy()
+    const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+    assert.deepEqual([status, stderr], [code, ''])
+  }
+})
 
 test('an untouched pack verifies by both verifiers, and the report is made again from its evidence', async () => {
   const path = fileOf((await packOf(objects)).bytes)
