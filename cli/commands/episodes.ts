@@ -6,6 +6,7 @@ import { settledBefore } from '../../lib/query/parameters.ts'
 import { notKnown } from '../../lib/query/routes/cluster-history.ts'
 import type { ReportSettings } from '../../lib/model/judgement.ts'
 import { PATH_CLASSES } from '../../lib/model/path.ts'
+import { begunWords } from '../../lib/report/sections/episodes.ts'
 import { CLASS_WORDS, plural } from '../../lib/report/words/vocabulary.ts'
 import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
@@ -124,7 +125,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
     {
       heading: 'BEGAN (UTC)',
-      text: ({ episode: { openedAt, sinceUnknown } }) => `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}`,
+      text: (row) => begunWords({ dates }, row),
     },
     {
       heading: 'ENDED (UTC)',
@@ -134,7 +135,8 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     },
     {
       heading: 'LASTED',
-      text: ({ seconds, episode: { sinceUnknown } }) => `${sinceUnknown ? 'at least ' : ''}${durationWords(seconds)}`,
+      text: ({ seconds, mayBeEarlier, episode: { sinceUnknown } }) =>
+        `${sinceUnknown || mayBeEarlier ? 'at least ' : ''}${durationWords(seconds)}`,
     },
     { heading: 'STATE', text: ({ last }) => last?.state ?? '-' },
     { heading: 'CAUSE', text: ({ last }) => last?.cause ?? '-' },

@@ -246,6 +246,9 @@ export const ANSWERS = {
       cluster: z.string(),
       ...ends,
       episode,
+      mayBeEarlier: z.boolean().meta({
+        description: 'Just before it began, an end of the path was not read: it may have begun earlier, unseen.',
+      }),
       class: z.enum(PATH_CLASSES),
       seconds: seconds.meta({
         description: 'How long it lasted, or has lasted; at least, if its beginning was not seen.',

@@ -109,6 +109,7 @@ const EPISODES: Columns<Summary['episodes']['all'][number]> = {
   ...named<Summary['episodes']['all'][number]>((one) => one),
   opened_at: ({ episode }) => episode.openedAt,
   since_unknown: ({ episode }) => episode.sinceUnknown,
+  may_be_earlier: ({ mayBeEarlier }) => mayBeEarlier,
   ended_at: ({ episode }) => episode.endedAt,
   ending: ({ episode }) => episode.ending,
   seconds: ({ episode: { openedAt, endedAt } }) =>

@@ -80,8 +80,11 @@ function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest } }: Ep
 }
 
 /** When an episode began. */
-export function begunWords({ dates }: Wording, { episode: { openedAt, sinceUnknown } }: EpisodeSummary): string {
-  return sinceUnknown ? `before ${dates.moment(openedAt)}` : dates.moment(openedAt)
+export function begunWords(
+  { dates }: Pick<Wording, 'dates'>,
+  { episode: { openedAt, sinceUnknown }, mayBeEarlier }: Pick<EpisodeSummary, 'episode' | 'mayBeEarlier'>,
+): string {
+  return `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${mayBeEarlier ? ' or earlier' : ''}`
 }
 
 /** When and how an episode ended, a line each. */
@@ -94,13 +97,14 @@ export function endWords({ dates }: Wording, one: EpisodeSummary): readonly stri
 /** How long an episode was seen to last. */
 export function lastedWords(
   { summary }: Wording,
-  { cluster, episode: { openedAt, endedAt, sinceUnknown } }: EpisodeSummary,
+  { cluster, episode: { openedAt, endedAt, sinceUnknown }, mayBeEarlier }: EpisodeSummary,
 ): string {
+  const isAtLeast = sinceUnknown || mayBeEarlier
   if (endedAt === null) {
     const open = openFor(cluster, openedAt, summary)
     if (open === null) return 'unknown'
-    return sinceUnknown || !open.isUpToDate ? `at least ${open.words}` : open.words
+    return isAtLeast || !open.isUpToDate ? `at least ${open.words}` : open.words
   }
   const lasted = durationWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000)
-  return sinceUnknown ? `at least ${lasted}` : lasted
+  return isAtLeast ? `at least ${lasted}` : lasted
 }

@@ -1,10 +1,11 @@
 /** What changed from one period to a later one: the same code for a report, `ciphertrail diff` and `/v1/diff`. */
 import type { Enforcement, State } from '../../model/path.ts'
 import type { ClusterPast, ClusterPeriod, ComparedCluster } from '../../model/period.ts'
-import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
+import type { Episode, PathRow } from '../../model/history.ts'
 import { byName, namedOf, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 import { isBefore, sum } from './sums.ts'
+import { unreadBefore } from './unread-before.ts'
 import { lengthOf } from '../../time/windows.ts'
 
 /**
@@ -80,7 +81,6 @@ export type Changes = {
 }
 
 type Span = { readonly from: string; readonly to: string }
-type TimelineWindow = TimelineMonth['windows'][number]
 
 /** Compares a period with the one before it. */
 export function changesOf(clusters: readonly ClusterPeriod[], past: readonly ClusterPast[], period: Span): Changes {
@@ -186,7 +186,10 @@ function episodeChanges(compared: ComparedCluster, period: Span): readonly PathC
   const { id: cluster, before, between, windows, rows, episodes } = compared
   // An open episode is as old as that.
   const known = windows.at(-1)?.end
-  const isUnread = unreadBefore([...before.windows, ...between, ...windows])
+  const isUnread = unreadBefore(
+    [{ id: cluster, windows: [...before.windows, ...between, ...windows], coverage: [] }],
+    new Set(episodes.map(({ episode }) => episode.openedAt)),
+  )
   const rowsOf = Map.groupBy(rows, ({ pathId }) => pathId)
   const collected = windows.filter((window) => window.collected && isBefore(period.from, window.end))
   return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own): PathChange[] => {
@@ -206,19 +209,12 @@ function episodeChanges(compared: ComparedCluster, period: Span): readonly PathC
         openSeconds:
           isEnded || known === undefined ? null : Math.max(0, lengthOf({ start: episode.openedAt, end: known })),
         isSeenSince: isShown(isEnded ? episode.endedAt : null, rowsOf.get(path.pathId) ?? [], collected),
-        mayBeEarlier: !isBefore(episode.openedAt, period.from) && isUnread(episode.openedAt),
+        mayBeEarlier: !isBefore(episode.openedAt, period.from) && isUnread(cluster, path, episode.openedAt),
         identity: null,
         enforcement: null,
       },
     ]
   })
-}
-
-/** Whether the window that ends at a time was not collected, or there is none where others lie before it. */
-function unreadBefore(windows: readonly TimelineWindow[]): (time: string) => boolean {
-  const collected = new Set(windows.flatMap((window) => (window.collected ? [window.end] : [])))
-  const [first] = windows
-  return (time) => first !== undefined && isBefore(first.start, time) && !collected.has(time)
 }
 
 /**

@@ -10,6 +10,7 @@ import type { ReportPeriod } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
 import type { Cell } from '../drawing/strip-layout.ts'
 import { distinct, isBefore, ratio, sum } from './sums.ts'
+import { unreadBefore } from './unread-before.ts'
 
 /** A path over the whole period. */
 export type PathSummary = PathEnds & {
@@ -107,26 +108,9 @@ export function exposuresOf(
   return exposures
     .map((path) => ({
       ...path,
-      mayBeEarlier: !path.isSinceUnknown && [path.source, path.destination].some((end) => isUnread(path, end)),
+      mayBeEarlier: !path.isSinceUnknown && isUnread(path.cluster, path, path.since),
     }))
     .sort(byUrgency)
-}
-
-/** Whether the window that ends at one of some times was not collected, or a workload had a gap in it; that a pod had no proxy is no gap here. */
-function unreadBefore(
-  clusters: readonly ClusterPeriod[],
-  times: ReadonlySet<string>,
-): (path: Pick<Exposure, 'cluster' | 'since'>, end: Endpoint) => boolean {
-  const missing = new Set<string>()
-  const gaps = new Set<string>()
-  for (const { id, windows, coverage } of clusters) {
-    for (const { end, collected } of windows) if (!collected && times.has(end)) missing.add(JSON.stringify([id, end]))
-    for (const { window, workload, gaps: own } of coverage)
-      if (times.has(window.end) && own.some(({ reason }) => reason !== 'no-proxy'))
-        gaps.add(JSON.stringify([id, window.end, endpointKey(workload)]))
-  }
-  return ({ cluster, since }, end) =>
-    missing.has(JSON.stringify([cluster, since])) || gaps.has(JSON.stringify([cluster, since, endpointKey(end)]))
 }
 
 function failuresByPath(findings: readonly Finding[]): ReadonlyMap<string, PathSummary['failures']> {

@@ -15,7 +15,7 @@ import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { declareWaivers } from '../../../lib/store/registry/declarations.ts'
-import { readClusters } from '../../../lib/store/registry/registry.ts'
+import { addCluster, readClusters } from '../../../lib/store/registry/registry.ts'
 import { parseNdjson, run } from '../../support/process/command-line.ts'
 import { pod } from '../../support/mesh/synthetic-pods.ts'
 import { NO_DISCOVERY, mutual, outbound, tcp } from '../../support/mesh/synthetic-prometheus.ts'
@@ -99,6 +99,27 @@ test('an episode says how long it lasted and how its path was seen last', async 
   )
   assert.deepEqual((await list(api, '/v1/episodes?cluster=north&open=true')).items, [])
   assert.deepEqual((await list(api, '/v1/episodes?cluster=north&namespace=nowhere')).items, [])
+})
+
+test('an episode that begins after a gap may have begun earlier', async (t) => {
+  const store = memoryObjects()
+  await addCluster({ id: 'gap', windowMinutes: 5 }, author, { objects: store })
+  const [web, api] = [pod('deployment/web'), pod('deployment/api')]
+  const pods = [web, api]
+  const clear = { pods, counters: tcp(web, outbound(api, 8080, NO_DISCOVERY)) }
+  const collect = (index: number, mesh: Parameters<typeof snapshotOf>[3]) =>
+    writeAttempt(snapshotOf('gap', index, {}, mesh), { objects: store })
+  const told = async () => {
+    for (const cluster of await readClusters({ objects: store }))
+      await deriveCluster(cluster, { objects: store, assess: assessWindow })
+    const { items } = await list(await startApi(t, { objects: store }), '/v1/episodes')
+    return items.map(({ mayBeEarlier, episode }) => [mayBeEarlier, (episode as Row)['openedAt']])
+  }
+  await collect(0, { pods, counters: mutual(web, api, 8080) })
+  await collect(2, clear)
+  assert.deepEqual(await told(), [[true, '2026-11-24T12:10:00Z']])
+  await collect(1, { pods, counters: mutual(web, api, 8080) })
+  assert.deepEqual(await told(), [[false, '2026-11-24T12:10:00Z']])
 })
 
 test('edges of a window that nobody collected are a gap, never an empty answer that reads as good news', async (t) => {
