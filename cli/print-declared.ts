@@ -1,6 +1,7 @@
 import type { Declared } from '../lib/store/registry/declarations.ts'
 import type { Console } from './console.ts'
 import { toJson } from '../lib/text/format-json.ts'
+import { plural } from '../lib/report/words/vocabulary.ts'
 
 /** Says what became of a file that was put in force. */
 export function printDeclared(
@@ -13,9 +14,7 @@ export function printDeclared(
   const outcome = isChanged ? 'set' : 'unchanged'
   if (isJson) console.out(toJson({ what, outcome, entries }))
   else
-    console.out(
-      `${what === 'scope' ? 'Scope' : 'Waivers'} ${outcome}: ${entries} ${entries === 1 ? 'entry' : 'entries'} in force`,
-    )
+    console.out(`${what === 'scope' ? 'Scope' : 'Waivers'} ${outcome}: ${plural(entries, 'entry', 'entries')} in force`)
 }
 
 /** Who put in force what is in force, and when: for the line beside the answer. */

@@ -16,6 +16,7 @@ import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { deriveDeps, openStore } from '../open-store.ts'
 import { tableLines } from '../terminal-table.ts'
+import { countWords, plural } from '../../lib/report/words/vocabulary.ts'
 
 type LogOptions = { readonly key?: string; readonly json?: boolean; readonly store?: string }
 type ShowOptions = LogOptions & { readonly last: string; readonly proof?: string; readonly out?: string }
@@ -133,7 +134,7 @@ export function addLogCommands(program: Command, console: Console): void {
         )
       else
         console.out(
-          `Looked at ${count(counts.objects, 'object')}, ${count(counts.leaves, 'leaf', 'leaves')} and what is derived of ${count(counts.clusters, 'cluster')}: ${count(findings.total, 'finding')}, ${unsealed.total} not sealed yet${inForce === 0 ? '' : `, ${inForce} of them in force already`}`,
+          `Looked at ${plural(counts.objects, 'object')}, ${plural(counts.leaves, 'leaf', 'leaves')} and what is derived of ${plural(counts.clusters, 'cluster')}: ${plural(findings.total, 'finding')}, ${countWords(unsealed.total)} not sealed yet${inForce === 0 ? '' : `, ${countWords(inForce)} of them in force already`}`,
         )
       if (findings.total > 0) throw new FailedError()
       if (inForce > 0) throw new FailedError(3)
@@ -162,13 +163,8 @@ export function findingLines({ kept, total }: Findings, what: string, most = MAX
 function foreignLine({ names, total }: StoreCheck['foreign']): string {
   const more = total - names.length
   return printable(
-    `${count(total, 'name')} that no object of a store can have; nothing reads what has such a name: ${names.map((name) => JSON.stringify(name)).join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
+    `${plural(total, 'name')} that no object of a store can have; nothing reads what has such a name: ${names.map((name) => JSON.stringify(name)).join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
   )
-}
-
-/** A number with its noun. */
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`
 }
 
 function readCount(text: string): number {

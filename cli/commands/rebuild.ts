@@ -11,6 +11,7 @@ import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, deriveDeps, openStore } from '../open-store.ts'
 import { collectValues } from '../option-values.ts'
+import { plural } from '../../lib/report/words/vocabulary.ts'
 
 /** Derives a cluster again. One that cannot be derived does not keep the others from it: its windows are null, and a line says why. */
 async function rebuilt(
@@ -55,9 +56,7 @@ export function addRebuild(program: Command, console: Console): void {
         if (options.json === true)
           console.out(toJson({ cluster: cluster.id, windows: derived.windows?.length ?? null, errors: derived.errors }))
         else if (derived.windows !== null)
-          console.out(
-            `${cluster.id}: ${derived.windows.length} ${derived.windows.length === 1 ? 'window' : 'windows'} derived again`,
-          )
+          console.out(`${cluster.id}: ${plural(derived.windows.length, 'window')} derived again`)
       }
       await updateNotEncrypted(
         (await readClusters({ objects })).map(({ id }) => id),

@@ -8,6 +8,7 @@ import { printable } from '../../lib/text/printable.ts'
 import { openStore } from '../open-store.ts'
 import { readNow } from '../option-values.ts'
 import { addTimestampOptions, openTimestamping, type TsaOptions } from '../timestamping.ts'
+import { plural } from '../../lib/report/words/vocabulary.ts'
 
 type SealOptions = SignerOptions &
   TsaOptions & { readonly now?: string; readonly all?: boolean; readonly json?: boolean }
@@ -62,7 +63,7 @@ export function addSeal(program: Command, console: Console): void {
           signer,
           last: await openLastHead(options, console),
           onProgress: (sealed) => {
-            console.progress(`Sealing: ${sealed} leaves`)
+            console.progress(`Sealing: ${plural(sealed, 'leaf', 'leaves')}`)
           },
         },
       )
@@ -87,9 +88,9 @@ export function addSeal(program: Command, console: Console): void {
         )
       else {
         console.out(`Sealed ${sealedText(leaves)}`)
-        console.out(`Log ${origin}: ${size} ${size === 1 ? 'leaf' : 'leaves'}, root ${rootText}`)
+        console.out(`Log ${origin}: ${plural(size, 'leaf', 'leaves')}, root ${rootText}`)
         for (const { size: stamped, time, signer: by } of stamps?.stamped ?? [])
-          console.out(`Time stamp of the head of ${stamped} ${stamped === 1 ? 'leaf' : 'leaves'}: ${time}, by ${by}`)
+          console.out(`Time stamp of the head of ${plural(stamped, 'leaf', 'leaves')}: ${time}, by ${by}`)
       }
       if (errors.length > 0) throw new FailedError()
     })
@@ -99,7 +100,7 @@ export function addSeal(program: Command, console: Console): void {
 function sealedText(leaves: Readonly<Partial<Record<LeafKind, number>>>): string {
   const parts = Object.entries(NAMES).flatMap(([kind, [one, several]]) => {
     const count = leaves[kind as LeafKind] ?? 0
-    return count === 0 ? [] : [`${count} ${count === 1 ? one : several}`]
+    return count === 0 ? [] : [plural(count, one, several)]
   })
   return parts.length === 0 ? 'nothing: another run was first' : parts.join(', ')
 }

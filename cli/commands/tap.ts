@@ -11,6 +11,7 @@ import { onlyCluster, openStore } from '../open-store.ts'
 import { openRegistered } from '../operator-trust.ts'
 import { readDuration, readNumber } from '../option-values.ts'
 import { SourceError } from '../../lib/net/errors.ts'
+import { plural } from '../../lib/report/words/vocabulary.ts'
 
 /** The options of `tap`. */
 type TapOptions = {
@@ -72,7 +73,7 @@ export function addTap(program: Command, console: Console): void {
         console.err(tapSentence(requests, heard, target.maxRps))
       } catch (error) {
         if (error instanceof SourceError && requests.length > 0)
-          console.err(`What came before: ${requests.length} ${requests.length === 1 ? 'request' : 'requests'}`)
+          console.err(`What came before: ${plural(requests.length, 'request')}`)
         throw error
       } finally {
         await access.close()

@@ -19,6 +19,7 @@ import { chosenChannels } from '../../find-channel.ts'
 import { type Console, UsageError } from '../../console.ts'
 import { openStore } from '../../open-store.ts'
 import { tableLines } from '../../terminal-table.ts'
+import { plural } from '../../../lib/report/words/vocabulary.ts'
 
 type LinksOptions = { readonly json?: boolean; readonly store?: string }
 type RevokeOptions = LinksOptions & { readonly link?: string; readonly all?: boolean }
@@ -92,7 +93,7 @@ export function addChannelLinks(channel: Command, console: Console): void {
       if (json === true) console.out(toJson({ channel: id, revoked, before: chosen.length - revoked }))
       else
         console.out(
-          `${revoked} ${revoked === 1 ? 'link' : 'links'} of channel "${printable(id)}" revoked${chosen.length === revoked ? '' : `, ${chosen.length - revoked} were before`}`,
+          `${plural(revoked, 'link')} of channel "${printable(id)}" revoked${chosen.length === revoked ? '' : `, ${chosen.length - revoked} were before`}`,
         )
     })
 }

@@ -19,7 +19,7 @@ import { chosenClusters, openStore } from '../../open-store.ts'
 import { collectValues, readNumber } from '../../option-values.ts'
 import { PERIOD_HELP, type PeriodOptions, readPeriodOptions, WEEK_HELP } from '../../period-options.ts'
 import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
-import { count } from '../log.ts'
+import { countWords, plural } from '../../../lib/report/words/vocabulary.ts'
 
 type SampleOptions = PeriodOptions & {
   readonly count: string
@@ -158,9 +158,9 @@ function sampleLines({ vkey, checkpoint, period, seed, wanted, population, picke
   return [
     printable(`Key         ${vkey}`),
     '            of this store: compare it with the key that you have from elsewhere',
-    printable(`Checkpoint  ${origin}, ${count(size, 'leaf', 'leaves')}, root ${Buffer.from(root).toString('base64')}`),
+    printable(`Checkpoint  ${origin}, ${plural(size, 'leaf', 'leaves')}, root ${Buffer.from(root).toString('base64')}`),
     printable(
-      `Population  ${count(windows.length, 'window')} in ${period.label}: ${attempts} with evidence, ${count(gaps, 'recorded gap')}, ${neither} with neither`,
+      `Population  ${plural(windows.length, 'window')} in ${period.label}: ${countWords(attempts)} with evidence, ${plural(gaps, 'recorded gap')}, ${countWords(neither)} with neither`,
     ),
     printable(`            ${derivationWords(clusters)}`),
     `Method      ${METHOD}`,

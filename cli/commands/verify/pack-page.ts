@@ -1,8 +1,9 @@
 import { VKEY } from '../../../lib/pack/members.ts'
 import type { PackVerification } from '../../../lib/pack/verify/verify-pack.ts'
 import { printable } from '../../../lib/text/printable.ts'
-import { count, findingLine } from '../log.ts'
+import { findingLine } from '../log.ts'
 import { checkedJson } from './checked-json.ts'
+import { countWords, plural } from '../../../lib/report/words/vocabulary.ts'
 
 /** So many findings are on the page: `--json` has more. */
 const MAX_LINES = 40
@@ -56,8 +57,8 @@ function keyLines(verification: PackVerification): string[] {
 }
 
 function resultLine({ findings, asSealed, key, notChecked }: PackVerification): string {
-  if (findings.total > 0) return `Not verified: ${count(findings.total, 'finding')}.`
-  return `Verified${key.from === 'pack' ? ' by the key in the pack itself' : ''}: ${count(asSealed.attempts, 'piece')} of evidence, the changes and the report are as they were sealed.${notChecked.length === 0 ? '' : ' README, index, controls and verifier were not checked.'}`
+  if (findings.total > 0) return `Not verified: ${plural(findings.total, 'finding')}.`
+  return `Verified${key.from === 'pack' ? ' by the key in the pack itself' : ''}: ${plural(asSealed.attempts, 'piece')} of evidence, the changes and the report are as they were sealed.${notChecked.length === 0 ? '' : ' README, index, controls and verifier were not checked.'}`
 }
 
 function contentLines(verification: PackVerification): string[] {
@@ -65,12 +66,12 @@ function contentLines(verification: PackVerification): string[] {
   if (checkpoint === null) return [`Members   ${members} (${megabytes(bytes)}); nothing that the key signed was found`]
   const root = Buffer.from(checkpoint.root).toString('base64')
   return [
-    `Log       ${printable(checkpoint.origin)}, ${count(checkpoint.size, 'leaf', 'leaves')}, root ${root}`,
+    `Log       ${printable(checkpoint.origin)}, ${plural(checkpoint.size, 'leaf', 'leaves')}, root ${root}`,
     ...(key.from === 'given' ? [`Key       ${printable(key.vkey ?? '')}, as given`] : []),
     ...(since === null
       ? []
       : [
-          `Since     a checkpoint of ${count(since.size, 'leaf', 'leaves')}: the log ${since.isContinued ? 'begins with them, and they are unchanged' : 'does not go on from it'}`,
+          `Since     a checkpoint of ${plural(since.size, 'leaf', 'leaves')}: the log ${since.isContinued ? 'begins with them, and they are unchanged' : 'does not go on from it'}`,
         ]),
     ...timestampLines(verification),
     ...(report === null
@@ -81,7 +82,7 @@ function contentLines(verification: PackVerification): string[] {
           `Clusters  ${printable(report.clusters.join(', ')) || 'none'}`,
         ]),
     `Members   ${members} (${megabytes(bytes)}); ${asSealed.objects} sealed objects, ${asSealed.documents} documents${evidence === 'period' ? '; evidence of the period alone' : ''}`,
-    `Windows   ${count(windows.attempts, 'attempt')}, ${count(windows.gaps, 'recorded gap')}, ${windows.untold} without either`,
+    `Windows   ${plural(windows.attempts, 'attempt')}, ${plural(windows.gaps, 'recorded gap')}, ${countWords(windows.untold)} without either`,
     `Rendered  ${renderingWords(verification)}`,
   ]
 }

@@ -1,8 +1,9 @@
 import { printable } from '../../../lib/text/printable.ts'
 import type { ClusterAccount } from '../../../lib/seal/verify/account.ts'
 import type { Verification } from '../../../lib/seal/verify/verify-period.ts'
-import { count, findingLines } from '../log.ts'
+import { findingLines } from '../log.ts'
 import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
+import { countWords, plural } from '../../../lib/report/words/vocabulary.ts'
 
 /** So many kinds of findings, and of objects that are not sealed, are on the page: `--json` has more. */
 const MAX_SHOWN = 20
@@ -21,7 +22,7 @@ export function verificationLines(verification: Verification): string[] {
       ? []
       : [
           '',
-          `Not sealed: ${count(unsealed.total, 'object')}, of which nothing is proved:`,
+          `Not sealed: ${plural(unsealed.total, 'object')}, of which nothing is proved:`,
           ...unsealedLines(unsealed).map((line) => `  ${line}`),
         ]),
     '',
@@ -31,17 +32,17 @@ export function verificationLines(verification: Verification): string[] {
 
 function resultOf({ findings, objects, checkpoint, isPartial, key }: Verification): string {
   const by = key.from === 'given' ? '' : ' by the key in the store itself'
-  if (findings.total > 0) return `Not verified: ${count(findings.total, 'finding')}.`
-  const leaves = count(checkpoint?.size ?? 0, 'leaf', 'leaves')
+  if (findings.total > 0) return `Not verified: ${plural(findings.total, 'finding')}.`
+  const leaves = plural(checkpoint?.size ?? 0, 'leaf', 'leaves')
   if (isPartial && objects.missing > 0)
-    return `Verified in part${by}: ${leaves} are as they were signed; of ${count(objects.asSealed + objects.missing, 'object')} that they name, ${objects.asSealed} are in this copy and are as they were sealed, ${objects.missing} are not in it.`
-  return `Verified${by}: ${leaves} are as they were signed, and ${count(objects.asSealed, 'object')} that they name are there as they were sealed.`
+    return `Verified in part${by}: ${leaves} are as they were signed; of ${plural(objects.asSealed + objects.missing, 'object')} that they name, ${countWords(objects.asSealed)} are in this copy and are as they were sealed, ${countWords(objects.missing)} are not in it.`
+  return `Verified${by}: ${leaves} are as they were signed, and ${plural(objects.asSealed, 'object')} that they name are there as they were sealed.`
 }
 
 function logLines({ key, checkpoint, since }: Verification): string[] {
   const root = Buffer.from(checkpoint?.root ?? []).toString('base64')
   return [
-    `Log       ${printable(checkpoint?.origin ?? '')}, ${count(checkpoint?.size ?? 0, 'leaf', 'leaves')}, root ${root}`,
+    `Log       ${printable(checkpoint?.origin ?? '')}, ${plural(checkpoint?.size ?? 0, 'leaf', 'leaves')}, root ${root}`,
     `Key       ${printable(key.vkey ?? '')}`,
     ...(key.from === 'given'
       ? ['          as given']
@@ -51,7 +52,7 @@ function logLines({ key, checkpoint, since }: Verification): string[] {
     ...(since === null
       ? []
       : [
-          `Since     a checkpoint of ${count(since.size, 'leaf', 'leaves')}: the log ${since.isContinued ? 'begins with them, and they are unchanged' : 'does not go on from it'}`,
+          `Since     a checkpoint of ${plural(since.size, 'leaf', 'leaves')}: the log ${since.isContinued ? 'begins with them, and they are unchanged' : 'does not go on from it'}`,
         ]),
   ]
 }
@@ -75,7 +76,9 @@ function notShown({ key, since, checkpoint, isPartial, objects }: Verification):
       ? ['that the store was not rolled back or rewritten as a whole (give --since with a checkpoint that you kept)']
       : []),
     ...(key.from === 'store' ? ['that the log is the one you expect (give --key)'] : []),
-    ...(isPartial && objects.missing > 0 ? [`what ${count(objects.missing, 'object')} held that this copy lacks`] : []),
+    ...(isPartial && objects.missing > 0
+      ? [`what ${plural(objects.missing, 'object')} held that this copy lacks`]
+      : []),
     'what the attempts saw, and what is derived from them (the report; "ciphertrail log check")',
   ]
 }
@@ -92,7 +95,7 @@ const COLUMNS: readonly TerminalColumn<ClusterAccount>[] = [
     text: ({ untold: [first, ...more] }) =>
       first === undefined
         ? '-'
-        : `${first.start} to ${first.end}${more.length === 0 ? '' : ` and ${count(more.length, 'other stretch', 'other stretches')}`}`,
+        : `${first.start} to ${first.end}${more.length === 0 ? '' : ` and ${plural(more.length, 'other stretch', 'other stretches')}`}`,
   },
 ]
 

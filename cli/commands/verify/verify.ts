@@ -17,13 +17,14 @@ import { type Verification, verifyStore } from '../../../lib/seal/verify/verify-
 import type { ObjectDigest } from '../../../lib/store/objects/objects.ts'
 import { type Console, FailedError, UsageError } from '../../console.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
-import { count, findingLine, KEY_HELP, readVkey } from '../log.ts'
+import { findingLine, KEY_HELP, readVkey } from '../log.ts'
 import { openStore } from '../../open-store.ts'
 import { readCertificates } from '../../timestamping.ts'
 import { timestampFile } from '../pack/pack.ts'
 import { checkedJson } from './checked-json.ts'
 import { packJson, packLines } from './pack-page.ts'
 import { verificationLines } from './verification-page.ts'
+import { plural } from '../../../lib/report/words/vocabulary.ts'
 
 type VerifyOptions = {
   readonly key?: string
@@ -174,7 +175,7 @@ const hasTimestamp = ({ timestamp, tsaCa }: VerifyOptions): boolean => timestamp
 function leftLines({ windows }: PackVerification): string[] {
   return windows.left.map(
     ({ cluster, windows: own }) =>
-      `Not in this report: ${count(own, 'window')} that ${own === 1 ? 'was' : 'were'} expected of cluster ${printable(cluster)} in its period`,
+      `Not in this report: ${plural(own, 'window')} that ${own === 1 ? 'was' : 'were'} expected of cluster ${printable(cluster)} in its period`,
   )
 }
 

@@ -14,6 +14,7 @@ import {
   suppressedWords,
   withoutSuppressed,
 } from './suppressions.ts'
+import { plural } from '../../report/words/vocabulary.ts'
 
 /** One check of a channel. */
 export type ChannelCheck = {
@@ -91,7 +92,7 @@ function namespaceCheck({ clusters, namespaces }: Channel, around: ChannelSurrou
 
 function recipientCheck(channel: Channel, around: ChannelSurroundings): ChannelCheck {
   const { id, recipients } = channel
-  const title = `${recipients.length} ${recipients.length === 1 ? 'recipient' : 'recipients'}`
+  const title = plural(recipients.length, 'recipient')
   const lost = recipients.filter((pseudonym) => !around.recipients.has(pseudonym))
   if (recipients.length === 0 && isPosted(channel)) return { title, problem: null, warning: null }
   if (recipients.length === 0)
