@@ -3,39 +3,9 @@ import tab from '@bomb.sh/tab/commander'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, ConfigError, readConfig } from '../lib/config.ts'
 import { useBudget } from '../lib/observed/budget.ts'
-import { addAlert } from './commands/alert.ts'
-import { addChannelCommands } from './commands/channel/channel.ts'
-import { addClusterCommands } from './commands/cluster.ts'
-import { addAgent } from './commands/agent.ts'
-import { addCollect } from './commands/collect.ts'
+import { addCommands } from './commands/commands.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
-import { addDeliver } from './commands/deliver.ts'
-import { addDemo } from './commands/demo/demo.ts'
-import { addDiff } from './commands/diff.ts'
-import { addEdges } from './commands/edges.ts'
-import { addEpisodes } from './commands/episodes.ts'
-import { addExport } from './commands/export.ts'
-import { addKeyCommands } from './commands/key.ts'
-import { addLogCommands } from './commands/log.ts'
-import { addLook } from './commands/look/look.ts'
-import { addPack } from './commands/pack/pack.ts'
-import { addPaths } from './commands/paths/paths.ts'
-import { addRebuild } from './commands/rebuild.ts'
-import { addReport } from './commands/report.ts'
-import { addReview } from './commands/pack/review.ts'
-import { addRun } from './commands/run/run.ts'
-import { addWorker } from './commands/run/worker.ts'
-import { addSample } from './commands/pack/sample.ts'
-import { addScopeCommands } from './commands/scope.ts'
-import { addSeal } from './commands/seal.ts'
-import { addServe } from './commands/serve.ts'
 import { STORE_HELP, hasClusters } from './open-store.ts'
-import { addVerify } from './commands/verify/verify.ts'
-import { addWaiverCommands } from './commands/waiver.ts'
-import { addPackets } from './commands/packets.ts'
-import { addStatus } from './commands/status.ts'
-import { addTap } from './commands/tap.ts'
-import { addWorkloads } from './commands/workloads.ts'
 
 /**
  * Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood; of `log check` 3 where something in force is not sealed yet.
@@ -50,7 +20,10 @@ export async function main(argv: readonly string[], given?: Config, now?: () => 
   const console = processConsole(config, manifest.version, now)
   const program = programOf(console)
   try {
-    await program.parseAsync(await calledArgs(argv, console), { from: 'user' })
+    const args = await calledArgs(argv, console)
+    await addCommands(calledName(args), program, console)
+    addCompletion(program)
+    await program.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     console.progressEnd()
@@ -87,37 +60,10 @@ function programOf(console: Console): Command {
       'after',
       `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail look prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
-  addStatus(program, console)
-  addClusterCommands(program, console)
-  addCollect(program, console)
-  addLook(program, console)
-  addAgent(program, console)
-  addEdges(program, console)
-  addExport(program, console)
-  addPaths(program, console)
-  addEpisodes(program, console)
-  addDiff(program, console)
-  addWorkloads(program, console)
-  addReport(program, console)
-  addChannelCommands(program, console)
-  addDeliver(program, console)
-  addAlert(program, console)
-  addScopeCommands(program, console)
-  addWaiverCommands(program, console)
-  addSeal(program, console)
-  addKeyCommands(program, console)
-  addLogCommands(program, console)
-  addVerify(program, console)
-  addPack(program, console)
-  addSample(program, console)
-  addReview(program, console)
-  addTap(program, console)
-  addPackets(program, console)
-  addRebuild(program, console)
-  addRun(program, console)
-  addServe(program, console)
-  addWorker(program, console)
-  addDemo(program, console)
+  return program
+}
+
+function addCompletion(program: Command): void {
   tab(program, { completionCommandName: 'completion' })
   program.commands
     .find((command) => command.name() === 'completion')
@@ -126,7 +72,6 @@ function programOf(console: Console): Command {
       'after',
       '\nExamples:\n  source <(ciphertrail completion bash)\n  ciphertrail completion zsh > ~/.zsh/completions/_ciphertrail\n  ciphertrail completion fish > ~/.config/fish/completions/ciphertrail.fish',
     )
-  return program
 }
 
 function report(error: unknown, console: Console, called: string): number {
@@ -159,6 +104,12 @@ async function calledArgs(argv: readonly string[], console: Console): Promise<st
   }
   if (options.args.length > 0) return [...argv]
   return [...argv, (await hasClusters(options.opts(), console)) ? 'status' : '--help']
+}
+
+/** The first word that is no option, of a line that a shell completes the first one of that line; undefined where there is none. */
+function calledName(args: readonly string[]): string | undefined {
+  const line = args[0] === 'complete' ? args.slice(1) : args
+  return line.find((word, index) => !word.startsWith('-') && line[index - 1] !== '--store')
 }
 
 /** The command that a command line calls, as its help is asked for: `ciphertrail cluster add`. */
