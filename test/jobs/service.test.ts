@@ -32,9 +32,13 @@ import { matchesText } from '../support/texts/matches-text.ts'
 const signer = newSigner()
 const REPORT = 'reports/20261123T000000Z-0123456789abcdef.json'
 
-async function freshStore(held: Map<string, Uint8Array> = new Map(), ids = ['shop']): Promise<Objects> {
+async function freshStore(
+  held: Map<string, Uint8Array> = new Map(),
+  ids = ['shop'],
+  windowMinutes = 5,
+): Promise<Objects> {
   const objects = memoryObjects(held)
-  for (const id of ids) await addCluster({ id, windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+  for (const id of ids) await addCluster({ id, windowMinutes }, { now: minutesIn(0), by: 'tester' }, { objects })
   return objects
 }
 
@@ -200,9 +204,8 @@ function hanging(access: ClusterAccess): ClusterAccess {
 }
 
 test('weeks that ended are reported once, also those that ended while nobody ran', async () => {
-  const held = new Map<string, Uint8Array>()
-  const objects = await freshStore(held)
-  await start(objects).at(6)
+  const objects = await freshStore(new Map(), ['shop'], 60)
+  await start(objects).at(61)
   // Tuesday the 24th is in week 48, which ends six days later; two more end before somebody starts again.
   const days = 24 * 60
   const later = start(objects)
@@ -622,12 +625,12 @@ test('what a waiver accepts is told once it ends, and what is out of scope is to
     sent[1] ?? '',
     /^\[ops\] accepted: 1 path not encrypted \(cluster shop\): accepted by waiver api-until-then until Mon 1 Mar 2027 00:00, by Ada; not encrypted since /,
   )
-  for (const minutes of [31, 36, 600]) await at(minutes)
+  for (const minutes of [31, 36, 240]) await at(minutes)
   assert.ok(sent.every((one) => !one.includes('fixed')))
 })
 
 test('once a day links are removed that were over for long, and where that fails nothing else is kept waiting', async () => {
-  const store = await freshStore()
+  const store = await freshStore(new Map(), ['shop'], 60)
   let isRefused = true
   const objects: Objects = {
     ...store,
