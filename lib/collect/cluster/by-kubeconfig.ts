@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
 import { isIPv6 } from 'node:net'
@@ -83,8 +84,10 @@ async function inCluster(host: string, port: string): Promise<ApiServer> {
 function kubeconfigFiles(file: string | undefined, { kubeconfig, home }: Environment): string[] {
   if (file !== undefined) return [file]
   if (kubeconfig !== undefined) return kubeconfig.split(delimiter).filter((part) => part !== '')
-  if (home !== undefined) return [join(home, '.kube', 'config')]
-  throw new SetupError('there is no kubeconfig: give --kubeconfig, or set KUBECONFIG')
+  const usual = home === undefined ? undefined : join(home, '.kube', 'config')
+  if (usual !== undefined && existsSync(usual)) return [usual]
+  const where = usual === undefined ? '' : ` at "${oneLine(usual)}"`
+  throw new SetupError(`there is no kubeconfig${where}: give --kubeconfig, or set KUBECONFIG`)
 }
 
 async function fromKubeconfig(

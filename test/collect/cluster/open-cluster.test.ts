@@ -274,8 +274,8 @@ test('a kubeconfig that cannot be used is one clear line', async (context) => {
     ['a token file that is not there', good.replace('"token"', '"tokenFile": "gone", "x"')],
   ]
   const lines: [string, string][] = []
-  const fails = async (name: string, cluster: Partial<Cluster>): Promise<void> => {
-    const failed = await failureOf(listPods(open(context, cluster)))
+  const fails = async (name: string, cluster: Partial<Cluster>, options?: Partial<OpenOptions>): Promise<void> => {
+    const failed = await failureOf(listPods(open(context, cluster, options)))
     assert.equal(failed.kind, 'configuration', name)
     lines.push([name, failed.message])
   }
@@ -287,6 +287,7 @@ test('a kubeconfig that cannot be used is one clear line', async (context) => {
   mkdirSync(join(folder, 'inside'))
   await fails('a folder', { kubeconfig: join(folder, 'inside') })
   await fails('none', {})
+  await fails('none in the home', {}, { environment: { ...nothing, home: folder } })
   writeFileSync(file, good)
   await fails('a context with an escape', { kubeconfig: file, context: 'other\u001b[2J' })
   matchesGolden('collect/kubeconfig-errors.txt', linesOf(lines))
