@@ -4,10 +4,7 @@ import { type EpisodeRow, byNewest, episodeJson, readEpisodes } from '../../lib/
 import { type PackedRows, joinRows, packRows } from '../../lib/history/rows/packed-rows.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
 import { notKnown } from '../../lib/query/routes/cluster-history.ts'
-import type { ReportSettings } from '../../lib/model/judgement.ts'
-import { PATH_CLASSES } from '../../lib/model/path.ts'
 import { begunWords } from '../../lib/report/sections/episodes.ts'
-import { CLASS_WORDS, plural } from '../../lib/report/words/vocabulary.ts'
 import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
@@ -16,6 +13,7 @@ import { chosenClusters, openStore, printReplays } from '../open-store.ts'
 import { collectValues, readNow } from '../option-values.ts'
 import { PERIOD_HELP, readSpanOptions } from '../period-options.ts'
 import { printJson } from '../print-json.ts'
+import { tablesByClass } from '../tables-by-class.ts'
 import { type TerminalColumn, tableLines, tableWidth } from '../terminal-table.ts'
 
 type EpisodesOptions = {
@@ -95,27 +93,13 @@ export function addEpisodes(program: Command, console: Console): void {
       if (options.json === true) await printJson(joined, episodeJson, console)
       else if (count > 0) {
         const shown = columns(datesOf({ from, to, timeZone: 'UTC' }), clusters.length > 1, console.colors)
-        for (const line of tablesByClass([...joined], settings, (rows) => tableLines(rows, shown, tableWidth(console))))
+        for (const line of tablesByClass([...joined], settings, 'episode', (rows) =>
+          tableLines(rows, shown, tableWidth(console)),
+        ))
           console.out(line)
       } else if (missing === 0) console.err('No episodes found.')
       if (missing > 0) throw new FailedError()
     })
-}
-
-/** The judged episodes as one table, then each other class as a table under its name. */
-function tablesByClass(
-  found: readonly EpisodeRow[],
-  { judgedClasses }: Pick<ReportSettings, 'judgedClasses'>,
-  tableOf: (rows: readonly EpisodeRow[]) => readonly string[],
-): readonly string[] {
-  const judged = found.filter(({ class: of }) => judgedClasses.includes(of))
-  const tables = judged.length === 0 ? [] : [tableOf(judged)]
-  for (const of of PATH_CLASSES.filter((one) => !judgedClasses.includes(one))) {
-    const rows = found.filter((row) => row.class === of)
-    if (rows.length === 0) continue
-    tables.push([`${plural(rows.length, 'episode')} of ${CLASS_WORDS[of]}, not judged:`, ...tableOf(rows)])
-  }
-  return tables.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]))
 }
 
 function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): TerminalColumn<EpisodeRow>[] {

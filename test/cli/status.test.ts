@@ -291,6 +291,11 @@ test('a replay is shown as one: weeks later no window is missed, and what was se
   const history = await mesh.run('paths', '--history', ...at)
   assert.equal(history.code, 0)
   assert.doesNotMatch(history.stdout, /not-collected/)
+  const [own = '', others = ''] = history.stdout.split(/^\d+ intervals of Linkerd’s own, not judged:$/m)
+  assert.deepEqual(
+    [own, others].map((part) => /\blinkerd(-viz)?\/\S+:\d/.test(part)),
+    [false, true],
+  )
   // Nor is a gap sealed for a window that nobody was to collect.
   await newKey('example.com/replay', 'replay.key')
   const [sealed] = parseNdjson(await good('seal', '--key', 'replay.key', ...at, '--json'))

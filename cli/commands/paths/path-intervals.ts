@@ -15,7 +15,7 @@ import {
   within,
 } from '../../../lib/history/rows/path-history.ts'
 import type { PathRow, TimelineMonth } from '../../../lib/model/history.ts'
-import type { Waiver } from '../../../lib/model/judgement.ts'
+import type { ReportSettings, Waiver } from '../../../lib/model/judgement.ts'
 import type { Cluster } from '../../../lib/model/registry.ts'
 import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
@@ -23,6 +23,7 @@ import { pathJson } from '../../../lib/text/format-json.ts'
 import { timeOf } from '../../../lib/time/windows.ts'
 import type { Console } from '../../console.ts'
 import { printJson } from '../../print-json.ts'
+import { tablesByClass } from '../../tables-by-class.ts'
 import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
 import { missingLine, namespaceHint, namespacesOf } from './missing-paths.ts'
 
@@ -45,7 +46,7 @@ export async function printIntervals(
     readonly wanted: HistoryQuery
     readonly isJson: boolean
   },
-  declared: { readonly platformNamespaces: readonly string[]; readonly waivers: readonly Waiver[] },
+  { settings, waivers }: { readonly settings: ReportSettings; readonly waivers: readonly Waiver[] },
   { objects, console }: { readonly objects: Objects; readonly console: Console },
 ): Promise<boolean> {
   const { from, to } = wanted
@@ -63,16 +64,18 @@ export async function printIntervals(
     }
     // What was read is not in memory any more while the rows are written.
     const { answer, namespaces, strips, ...collected } = toldOf(await readPresent(cluster, now, objects, span), asked, {
-      ...declared,
+      ...settings,
       hasStrips: !isJson,
     })
     for (const namespace of namespaces) known.add(namespace)
-    const waived = waivedRows(answer, declared.waivers, to ?? timeOf(now))
+    const waived = waivedRows(answer, waivers, to ?? timeOf(now))
     if (isJson) await printJson(waived, pathJson, console)
     else if (waived.length > 0) {
       if (count > 0) console.out('')
       const shown = { hasClusters: clusters.length > 1, hasWaivers: waived.some(({ waiver }) => waiver !== null) }
-      for (const line of tableLines(waived, columns(shown, strips, console), console.width)) console.out(line)
+      const own = columns(shown, strips, console)
+      for (const line of tablesByClass(waived, settings, 'interval', (part) => tableLines(part, own, console.width)))
+        console.out(line)
     }
     count += answer.length
     const missing = missingLine({ cluster: cluster.id, rows: answer.length, ...collected }, wanted)
@@ -88,7 +91,7 @@ export async function printIntervals(
 function toldOf(
   { months, episodes }: Pick<History, 'months' | 'episodes'>,
   wanted: HistoryQuery,
-  { platformNamespaces, hasStrips }: { readonly platformNamespaces: readonly string[]; readonly hasStrips: boolean },
+  { platformNamespaces, hasStrips }: Pick<ReportSettings, 'platformNamespaces'> & { readonly hasStrips: boolean },
 ) {
   return {
     answer: rows(months, episodes, wanted, { fixOf, platformNamespaces }),

@@ -57,7 +57,7 @@ export function addPaths(program: Command, console: Console): void {
           ? await printIntervals(
               { clusters, now, wanted, isJson },
               {
-                platformNamespaces: (await declaredSettings(objects)).platformNamespaces,
+                settings: await declaredSettings(objects),
                 waivers: (await declaredWaivers(objects)).declared,
               },
               { objects, console },
