@@ -5,7 +5,7 @@ import type { State } from '../lib/model/path.ts'
 import { LOOKS } from '../lib/report/drawing/state-looks.ts'
 import type { Mark } from '../lib/report/drawing/state-looks.ts'
 import type { Exposure, PathSummary } from '../lib/report/summary/path-summary.ts'
-import { byName, isClear, pathKey } from '../lib/report/summary/path-summary.ts'
+import { byName, isClear, lastSeen, pathKey } from '../lib/report/summary/path-summary.ts'
 import { openEpisodes } from '../lib/report/summary/episode-summary.ts'
 import type { Standing } from '../lib/report/summary/standing.ts'
 import type { Summary } from '../lib/report/summary/summary.ts'
@@ -125,8 +125,7 @@ export function isWantedPath(path: PathNow, { namespace, state }: PathFilter): b
 /** What a path is at the end: open episodes first, else what was seen last. */
 function stateNow(path: PathSummary, exposure: Exposure | undefined): Mark {
   if (exposure?.isOpen === true) return exposure.mark
-  const last = path.cells.findLast((cell) => cell !== null && cell !== 'not-observed' && cell !== 'not-collected')
-  return last ?? path.mark
+  return lastSeen(path) ?? path.mark
 }
 
 /** The number of the action, then what was not encrypted, then what lacks evidence, then by name. */
@@ -140,7 +139,7 @@ function columns(hasClusters: boolean, colors: Console['colors']): TerminalColum
   return [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: Row) => cluster }] : []),
     {
-      heading: 'STATE NOW',
+      heading: 'LAST STATE',
       isMain: true,
       text: ({ state }) => `${LOOKS[state].shape} ${state}`,
       color: (text, { state }) =>

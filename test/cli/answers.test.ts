@@ -436,7 +436,7 @@ test('paths has one row for each path, in the order of the actions that end what
   const [judged, ofMesh, platform, ...more] = await pathTables(...PERIOD())
   assert.deepEqual(more, [])
   assert.ok(judged && ofMesh && platform)
-  assert.deepEqual(judged.head, ['STATE NOW', 'SOURCE', 'DESTINATION', 'NOT ENCRYPTED', 'SEEN', 'WINDOWS', 'ACTION'])
+  assert.deepEqual(judged.head, ['LAST STATE', 'SOURCE', 'DESTINATION', 'NOT ENCRYPTED', 'SEEN', 'WINDOWS', 'ACTION'])
   const all = [judged, ofMesh, platform].flatMap(({ rows }) => rows.map((row) => row.slice(1, 3).join(' to ')))
   assert.equal(new Set(all).size, all.length)
   const known = new Set((await paths(...PERIOD())).map(({ pathId }) => pathId))

@@ -25,9 +25,9 @@ type PathsOptions = {
 export function addPaths(program: Command, console: Console): void {
   program
     .command('paths')
-    .summary('each path: what it is now, since when, and which action ends what is not encrypted')
+    .summary('each path: what was seen of it last, since when, and which action ends what is not encrypted')
     .description(
-      'Shows each path once, what asks for attention first: its state at the end, since when it is not encrypted, how much of its time was seen (SEEN), its latest windows, and the number of the action that ends it (ciphertrail status, report). Without a period that is the last seven days. With --history it shows one row for each interval of equal state, reason, cause and enforcement; --json gives those, too.',
+      'Shows each path once, what asks for attention first: what was seen of it last, since when it is not encrypted, how much of its time was seen (SEEN), its latest windows, and the number of the action that ends it (ciphertrail status, report). Without a period that is the last seven days. With --history it shows one row for each interval of equal state, reason, cause and enforcement; --json gives those, too.',
     )
     .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
     .option('-n, --namespace <ns>', 'namespace of either end')

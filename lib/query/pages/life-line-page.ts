@@ -4,7 +4,7 @@ import type { GapReason } from '../../model/window.ts'
 import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-drawing.ts'
 import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
 import { seenAs } from '../../assess/judge/seen-as.ts'
-import { pathKey } from '../../report/summary/path-summary.ts'
+import { lastSeen, pathKey } from '../../report/summary/path-summary.ts'
 import { sum } from '../../report/summary/sums.ts'
 import type { Exposure, PathSummary } from '../../report/summary/path-summary.ts'
 import {
@@ -40,7 +40,7 @@ import { breakable, printable } from '../../text/printable.ts'
 import { durationWords } from '../../time/dates.ts'
 import { ProblemError } from '../problem.ts'
 import { statusLine } from './frame.ts'
-import { type ListedPath, listedPaths } from './listed-paths.ts'
+import { type ListedPath, isListedOpen, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
 import { SPANS, hrefOf } from './page-query.ts'
 import { periodChoices, presentMark, unencryptedWords } from './paths-page.ts'
@@ -83,7 +83,7 @@ export const lifeLinePage: MakePage = async ({ query, grant, names }, { history,
     view: {
       source: endpointName(path.source),
       destination: destinationName(path),
-      state: stateView(presentMark(found)),
+      state: stateView(isListedOpen(found) ? presentMark(found) : (lastSeen(path) ?? presentMark(found))),
       words: headWords(wording, found, query.past),
       periods: { title: 'Period', choices: periodChoices(place, query) },
       strip: pathStrip(wording, path, true),
@@ -116,9 +116,10 @@ function headWords(wording: Wording, listed: ListedPath, past: string | null): s
   const now = past === null ? 'now' : 'then'
   const owner = printable(wording.summary.owners.get(pathKey(path)) ?? '')
   const words = unencryptedWords(wording, listed)
+  const isSeen = lastSeen(path) !== undefined
   const what =
     words === null
-      ? `when seen last; no window of this period was seen unencrypted`
+      ? `${isSeen ? 'when seen last' : 'in the whole period'}; no window of this period was seen unencrypted`
       : openUnseen !== null
         ? `${now}; ${words}`
         : exposure?.isOpen === true

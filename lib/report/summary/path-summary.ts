@@ -70,6 +70,11 @@ const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observe
 /** Whether a state is of traffic that the mesh did not encrypt. */
 export const isClear = (state: string): boolean => (UNENCRYPTED_STATES as ReadonlySet<string>).has(state)
 
+/** What was seen of a path last, however long ago; undefined where no window of the period tells anything. */
+export function lastSeen({ cells }: Pick<PathSummary, 'cells'>): Mark | undefined {
+  return cells.findLast((cell) => cell !== null && cell !== 'not-observed' && cell !== 'not-collected') ?? undefined
+}
+
 /** What a path with these marks counts as. */
 export function countedAs(marks: Iterable<Mark | null>): Mark {
   const seen = new Set(marks)
