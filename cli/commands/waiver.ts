@@ -16,7 +16,7 @@ import { declaredBy, printDeclared } from '../print-declared.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { openStore } from '../open-store.ts'
 import { tableLines } from '../terminal-table.ts'
-import { readTime } from '../option-values.ts'
+import { readNow } from '../option-values.ts'
 
 /** How far back a waiver must have accepted something to be in use. */
 const PERIOD_SECONDS = 28 * 24 * 60 * 60
@@ -89,7 +89,7 @@ export function addWaiverCommands(program: Command, console: Console): void {
 type StandingOptions = { readonly json?: boolean; readonly store?: string; readonly now?: string }
 
 async function printStanding(waivers: readonly Waiver[], options: StandingOptions, console: Console): Promise<void> {
-  const at = options.now === undefined ? timeOf(console.now()) : readTime('--now', options.now)
+  const at = timeOf(readNow(options, console))
   const periods = waivers.length === 0 ? null : await readPeriods(at, options, console)
   const checked = standing(waivers, periods, at)
   if (options.json === true) for (const one of checked) console.out(toJson({ ok: true, ...one }))

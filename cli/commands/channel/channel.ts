@@ -26,7 +26,7 @@ import { chosenChannels } from '../../find-channel.ts'
 import { type Console, FailedError, UsageError } from '../../console.ts'
 import { isSharedStore, openStore, placeOf, rightsFix } from '../../open-store.ts'
 import { tableLines } from '../../terminal-table.ts'
-import { collectValues, readTime } from '../../option-values.ts'
+import { collectValues, readNow } from '../../option-values.ts'
 import { SetupError } from '../../../lib/net/errors.ts'
 import type { AddChannelOptions, StoreOptions } from './channel-options.ts'
 import { optionsOf, refuseWebhook } from './channel-options.ts'
@@ -225,7 +225,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .addHelpText('after', '\nExample:\n  ciphertrail channel check payments\n\nExit code 1 if any check failed.')
     .action(async (id: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<StoreOptions & { readonly now?: string }>()
-      const now = options.now === undefined ? timeOf(console.now()) : readTime('--now', options.now)
+      const now = timeOf(readNow(options, console))
       const objects = openStore(options, console)
       const channels = await chosenChannels(id, objects)
       const clusters = await readClusters({ objects })

@@ -2,6 +2,7 @@
 import type { ClusterPeriod, ObservedPeriod, ObservedWorkload } from '../../model/period.ts'
 import type { Destination, Endpoint, Source, State } from '../../model/path.ts'
 import type { Seen } from '../../model/judgement.ts'
+import { isTold } from './seen-as.ts'
 import { lengthOf } from '../../time/windows.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { includesPort, parsePorts } from '../pods/ports.ts'
@@ -32,9 +33,6 @@ const NOTHING: ObservedPeriod = { windows: [], workloads: new Map() }
 
 /** Kinds of ends that are not workloads of this cluster, so that nothing is read from them. */
 export const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
-
-/** Known states of a path in a window. */
-const TOLD: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls', 'tls-anonymous', 'app-tls', 'mtls', 'exempt'])
 
 /** Prepares the windows of a cluster in a period. */
 export function seenWindows({ windows, facts }: ClusterPeriod, period: JudgedPeriod): SeenWindows {
@@ -68,11 +66,11 @@ export function seenOfPath({ source, destination, port, strip }: SeenPath, by: S
   const to = destination.cluster === null ? endOf(destination, period) : null
   return sumOf(period, ({ index, collected }, place) => {
     const state = strip[place] ?? null
-    const isTold = state !== null && TOLD.has(state)
-    if (!isTold && state !== 'unknown' && [from, to].some((end) => end !== null && isAbsent(end, index, period)))
+    const isKnown = state === 'exempt' || (state !== null && isTold(state))
+    if (!isKnown && state !== 'unknown' && [from, to].some((end) => end !== null && isAbsent(end, index, period)))
       return null
     if (!collected || index < 0 || state === 'unknown') return 0
-    if (period.observed.windows[index]?.isPartial === true && !isTold) return 0
+    if (period.observed.windows[index]?.isPartial === true && !isKnown) return 0
     const sent = from === null ? 0 : shareAt(from, index, (kind) => kind !== 'skip-inbound')
     const received = to === null ? 0 : shareAt(to, index, (kind, of) => kind !== 'skip-outbound' && isOf(of, port))
     return by === 'both-ends' ? Math.min(sent, received) : Math.max(sent, received)
