@@ -103,7 +103,14 @@ function lifeOf(
     candidates: [],
     episode:
       state === 'plaintext'
-        ? { id: `${idOf(index)}-${openedAt}`, openedAt, sinceUnknown: false, endedAt: null, ending: null }
+        ? {
+            id: `${idOf(index)}-${openedAt}`,
+            openedAt,
+            sinceUnknown: false,
+            mayBeEarlier: false,
+            endedAt: null,
+            ending: null,
+          }
         : null,
     waiver: null,
     evidence: [],

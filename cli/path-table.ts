@@ -168,7 +168,7 @@ function sinceText(
   moment: (time: string) => string,
 ): string {
   if (exposure === undefined && open !== undefined)
-    return `since ${open.sinceUnknown ? 'before ' : ''}${moment(open.openedAt)} (not seen now)`
+    return `since ${open.sinceUnknown ? 'before ' : ''}${moment(open.openedAt)}${open.mayBeEarlier ? ' or earlier' : ''} (not seen now)`
   if (exposure === undefined) return '-'
   if (exposure.isOpen)
     return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}${exposure.mayBeEarlier ? ' or earlier' : ''}`

@@ -119,7 +119,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     },
     {
       heading: 'LASTED',
-      text: ({ seconds, mayBeEarlier, episode: { sinceUnknown } }) =>
+      text: ({ seconds, episode: { sinceUnknown, mayBeEarlier } }) =>
         `${sinceUnknown || mayBeEarlier ? 'at least ' : ''}${durationWords(seconds)}`,
     },
     { heading: 'STATE', text: ({ last }) => last?.state ?? '-' },

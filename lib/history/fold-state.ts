@@ -2,6 +2,7 @@ import type { Window } from '../model/time.ts'
 import type { PathEnds } from '../model/path.ts'
 import type { WindowResult } from '../model/window.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
+import { ALL_READ, type Unread } from '../assess/window/episode-lifecycle.ts'
 import * as z from 'zod'
 
 /** An expected window; `result` is null if there is no attempt. */
@@ -33,6 +34,8 @@ export type Timeline = {
   readonly episodes: readonly Episode[]
   /** Workloads at the ends of known paths as last listed: meshed or not, and the ServiceAccount; by `kind/namespace/name`. */
   readonly ends: Readonly<Record<string, EndIdentity>>
+  /** What was not read wholly in the last window. */
+  readonly unread: Unread
   /**
    * Oldest first. The next fold reads and changes only those in {@link hotMonths}; older ones may be left out.
    *
@@ -73,17 +76,19 @@ export const timelineSchema = z.object({
         id: z.string(),
         openedAt: z.string(),
         sinceUnknown: z.boolean(),
+        mayBeEarlier: z.boolean(),
         endedAt: z.string().nullable(),
         ending: z.enum(['fixed', 'refused', 'gone', 'quiet']).nullable(),
       }),
     )
     .readonly(),
   ends: z.record(z.string(), z.tuple([z.string(), z.string().nullable()]).readonly()).readonly(),
+  unread: z.object({ workloads: z.array(z.string()).readonly(), paths: z.array(z.string()).readonly() }).nullable(),
 })
 
 /** Returns the timeline of a cluster before its first window. */
 export function emptyTimeline(cluster: string): Timeline {
-  return { cluster, watermark: null, paths: [], episodes: [], ends: {}, months: [] }
+  return { cluster, watermark: null, paths: [], episodes: [], ends: {}, unread: ALL_READ, months: [] }
 }
 
 /**

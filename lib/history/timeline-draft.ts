@@ -1,6 +1,7 @@
 import type { Interval, Activity, TimelineMonth, Episode } from '../model/history.ts'
 import type { LabelledNamespaces } from '../model/window.ts'
 import type { KnownPath, EndIdentity } from './fold-state.ts'
+import type { Unread } from '../assess/window/episode-lifecycle.ts'
 
 type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { activity: Activity[] }
 
@@ -23,6 +24,7 @@ export type Fold = {
   readonly paths: Map<string, DraftPath>
   readonly episodes: Map<string, Episode>
   readonly ends: Map<string, EndIdentity>
+  unread: Unread
   readonly cold: readonly TimelineMonth[]
   readonly hot: DraftMonth[]
 }

@@ -4,8 +4,9 @@ import {
   nextEpisode,
   readingsOf,
   silentEpisode,
+  unreadIn,
 } from '../assess/window/episode-lifecycle.ts'
-import type { Readings } from '../assess/window/episode-lifecycle.ts'
+import type { Readings, Unread } from '../assess/window/episode-lifecycle.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
 import { uniteNamespaces } from '../assess/pods/labelled-namespaces.ts'
 import { toSeconds } from '../time/windows.ts'
@@ -95,12 +96,13 @@ function startFold(timeline: Timeline): Fold {
     paths,
     episodes: new Map(timeline.episodes.map((episode) => [episode.id, episode])),
     ends: new Map(Object.entries(timeline.ends)),
+    unread: timeline.unread,
     cold: timeline.months.filter(({ month }) => !hot.has(month)),
     hot: months,
   }
 }
 
-function finishFold({ cluster, watermark, paths, episodes, ends, cold, hot }: Fold): Timeline {
+function finishFold({ cluster, watermark, paths, episodes, ends, unread, cold, hot }: Fold): Timeline {
   const sorted = [...paths.values()].toSorted((a, b) => compareText(a.pathId, b.pathId))
   const intervals = new Map(hot.map(({ month }): [string, Interval[]] => [month, []]))
   for (const path of sorted)
@@ -112,6 +114,7 @@ function finishFold({ cluster, watermark, paths, episodes, ends, cold, hot }: Fo
     paths: sorted.map(({ intervals: _, ...path }) => path),
     episodes: [...episodes.values()].toSorted((a, b) => compareText(a.id, b.id)),
     ends: Object.fromEntries([...ends].toSorted(([a], [b]) => compareText(a, b))),
+    unread,
     months: [...cold, ...hot.map((month) => ({ ...month, intervals: intervals.get(month.month) ?? [] }))],
   }
 }
@@ -121,6 +124,8 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     throw new RangeError(`Cannot fold the window from "${window.start}": the timeline ends at ${fold.watermark}`)
   }
   fold.watermark = window.end
+  const before = fold.unread
+  fold.unread = unreadIn(result)
   const month = monthDraft(fold, window)
   month.namespaces = uniteNamespaces([month.namespaces, result?.namespaces ?? null])
   month.windows.push({
@@ -155,7 +160,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
   const unread = unreadWorkloads(result.coverage)
   const changed = changedEnds(fold, result)
   for (const path of fold.paths.values()) {
-    followEpisode(fold, path, readings)
+    followEpisode(fold, path, readings, before)
     const isCut = endsOf(path).some((end) => changed.has(end))
     if (isCut && path.quietSince !== null) separateQuiet(path, path.quietSince)
     const seen = readings.paths.get(path.pathId)
@@ -309,9 +314,9 @@ function addReading(
   if (isNotEncrypted(reading)) last.activity.push(activity)
 }
 
-function followEpisode(fold: Fold, path: DraftPath, readings: Readings): void {
+function followEpisode(fold: Fold, path: DraftPath, readings: Readings, before: Unread): void {
   const open = openEpisode(fold, path)
-  setEpisode(fold, path, open, nextEpisode(open, path, readings))
+  setEpisode(fold, path, open, nextEpisode(open, path, readings, before))
 }
 
 /** Updates an episode after a silent window. */

@@ -9,6 +9,8 @@ export type Episode = {
   readonly openedAt: string
   /** It was not seen to begin: it is older than `openedAt`, by an unknown time. */
   readonly sinceUnknown: boolean
+  /** Its path was not read wholly in the window before: it may be older than `openedAt`, unseen. False where it is older by all means. */
+  readonly mayBeEarlier: boolean
   /** Null while open. */
   readonly endedAt: string | null
   readonly ending: 'fixed' | 'refused' | 'gone' | 'quiet' | null

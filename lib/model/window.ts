@@ -187,7 +187,7 @@ export type LabelledNamespaces = {
 }
 
 /** Raised with every change of what is derived from the same evidence: what an older number made is derived again. */
-export const DERIVATION = 8
+export const DERIVATION = 9
 
 /** The result of a window, from its selected attempt and the Kubernetes lists around it. Derived: it can be made again. */
 export type WindowResult = {

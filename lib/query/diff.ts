@@ -100,7 +100,6 @@ export async function readDiff(
     timeToFix: summarizeEpisodes(
       read.flatMap(({ ended }) => ended),
       { from: before.to, to: period.to },
-      [],
     ).timeToFix,
     open: openPaths(read.flatMap(({ open }) => open)),
   }
@@ -153,7 +152,7 @@ export function changeJson({ cluster, kind, ...change }: PathChange): Readonly<R
 /** Of a cluster that can be read: also where no earlier period tells what changed, what is open is open. */
 function openOf({ id, windows, episodes }: ComparedCluster, period: Span): readonly (number | null)[] {
   const known = windows.at(-1)?.end
-  const { all } = summarizeEpisodes([{ id, periods: [], episodes }], period, [])
+  const { all } = summarizeEpisodes([{ id, periods: [], episodes }], period)
   return [...openEpisodes(all).values()].map(({ openedAt }) =>
     known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known })),
   )

@@ -67,26 +67,23 @@ export async function readEpisodes(
   const rowsOf = Map.groupBy(rows(months, episodes, wanted, { fixOf, platformNamespaces }), ({ pathId }) => pathId)
   const classes = classesIn(months, { from, to }, platformNamespaces)
   const known = answer.knownUntil ?? to
-  const windows = months.flatMap((month) => month.windows)
-  const found = summarizeEpisodes([{ id, periods: [], episodes: paths }], { from, to }, [
-    { id, windows, coverage: [] },
-  ]).all.flatMap(({ isNew: _, ...one }): EpisodeRow[] => {
-    const own = rowsOf.get(one.pathId)
-    const isOpen = one.episode.endedAt === null
-    if (own === undefined || (open !== undefined && open !== isOpen)) return []
-    const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
-    const [last] = waivedRows(seen.slice(-1), waivers, to)
-    return [
-      {
-        ...one,
-        mayBeEarlier:
-          one.mayBeEarlier || (!one.episode.sinceUnknown && own.some((row) => isGapBefore(row, one.episode.openedAt))),
-        class: pathClass(one, classes),
-        seconds: Math.max(0, lengthOf({ start: one.episode.openedAt, end: one.episode.endedAt ?? known })),
-        last: last === undefined ? null : lastOf(last),
-      },
-    ]
-  })
+  const found = summarizeEpisodes([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
+    ({ isNew: _, ...one }): EpisodeRow[] => {
+      const own = rowsOf.get(one.pathId)
+      const isOpen = one.episode.endedAt === null
+      if (own === undefined || (open !== undefined && open !== isOpen)) return []
+      const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
+      const [last] = waivedRows(seen.slice(-1), waivers, to)
+      return [
+        {
+          ...one,
+          class: pathClass(one, classes),
+          seconds: Math.max(0, lengthOf({ start: one.episode.openedAt, end: one.episode.endedAt ?? known })),
+          last: last === undefined ? null : lastOf(last),
+        },
+      ]
+    },
+  )
   return { cluster: answer.cluster, rows: found.toSorted(byNewest) }
 }
 
@@ -102,11 +99,6 @@ export function byNewest(a: EpisodeRow, b: EpisodeRow): number {
 /** An episode as JSON: one line of `ciphertrail episodes --json`, and an item of the API. */
 export function episodeJson({ cluster, ...row }: EpisodeRow): Readonly<Record<string, unknown>> {
   return { cluster, ...row, source: endJson(row.source), destination: endJson(row.destination) }
-}
-
-/** The proxy that would have seen the path was not read just before. */
-function isGapBefore({ state, to }: PathRow, openedAt: string): boolean {
-  return state === 'not-collected' && to === openedAt
 }
 
 function lastOf({ to, state, reason, cause, fix, enforcement, waiver }: PathRow): EpisodeRow['last'] {

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
+import { unreadIn } from '../../lib/assess/window/episode-lifecycle.ts'
 import { toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { AssessInput } from '../../lib/assess/window/window.ts'
 import { firstLookOf } from '../../lib/history/archive.ts'
@@ -882,7 +883,7 @@ test('readRecent() says without a month what the whole history says, whatever it
           assert.deepEqual(recent, await readRecent('demo', objects, new Map()), 'as who remembers nothing reads it')
           if (recent === undefined) continue
           if ((memory.get('demo')?.folded.length ?? 0) > before && before > 0) remembered++
-          const { paths, ends: _, last, seen, unlisted, labelled, namespaces, firstLookAt, ...rest } = recent
+          const { paths, ends: _, unread, last, seen, unlisted, labelled, namespaces, firstLookAt, ...rest } = recent
           const whole = await recentByHistory(objects, recent.windows[0]?.start ?? '9')
           const { paths: wholePaths, seen: wholeSeen, ...wholeRest } = whole
           assert.deepEqual(rest, wholeRest)
@@ -898,6 +899,7 @@ test('readRecent() says without a month what the whole history says, whatever it
             assert.equal(unlisted.has(start), own?.collected === true && own.existing === null)
           }
           const results = await Promise.all(recent.windows.map(({ start }) => readWindow('demo', start, objects)))
+          if (results.length > 0) assert.deepEqual(unread, unreadIn(results.at(-1) ?? null))
           assert.deepEqual(labelled, uniteNamespaces(results.map((own) => own?.namespaces ?? null)))
           let standings: NamespaceStatuses = new Map()
           for (const window of recent.windows)

@@ -105,7 +105,14 @@ test('withMissing() makes every known path not-collected where nothing came, and
 })
 
 test('withMissing() cuts at the end of a month and keeps an open episode open', () => {
-  const episode = { id: 'e', openedAt: seen.from, sinceUnknown: false, endedAt: null, ending: null }
+  const episode = {
+    id: 'e',
+    openedAt: seen.from,
+    sinceUnknown: false,
+    mayBeEarlier: false,
+    endedAt: null,
+    ending: null,
+  }
   const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'plaintext', episode }] }
   const now = new Date('2026-12-01T01:01:00Z')
   const { months } = withMissing('shop', { months: [clear], episodes: [] }, missingWindows(cluster, toldBy(clear), now))
@@ -117,7 +124,14 @@ test('withMissing() cuts at the end of a month and keeps an open episode open', 
 })
 
 test('withMissing() does not continue an episode that ended with the last window', () => {
-  const episode = { id: 'e', openedAt: seen.from, sinceUnknown: false, endedAt: null, ending: null }
+  const episode = {
+    id: 'e',
+    openedAt: seen.from,
+    sinceUnknown: false,
+    mayBeEarlier: false,
+    endedAt: null,
+    ending: null,
+  }
   const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'not-observed', episode }] }
   const ended = { ...episode, endedAt: seen.to, ending: 'quiet' as const }
   const missing = missingWindows(cluster, toldBy(clear), new Date('2026-11-24T14:01:00Z'))

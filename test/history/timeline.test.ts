@@ -7,7 +7,7 @@ import { decodeMonth, encodeMonth } from '../../lib/history/tables/timeline-tabl
 import { countQuiet, isQuietAt } from '../../lib/history/rows/quiet-windows.ts'
 import { foldWindows, hotMonths } from '../../lib/history/timeline.ts'
 import type { Episode, Interval } from '../../lib/model/history.ts'
-import type { PathWindow, WindowResult, Workload } from '../../lib/model/window.ts'
+import type { Coverage, PathWindow, WindowResult, Workload } from '../../lib/model/window.ts'
 import {
   anyHistory,
   coverageOf,
@@ -278,6 +278,7 @@ test('foldWindows() opens, continues over everything that proves nothing, fixes 
     id: `${named80.pathId}-20261120T000000Z`,
     openedAt: halfDay(0).start,
     sinceUnknown: false,
+    mayBeEarlier: false,
     endedAt: halfDay(6).start,
     ending: 'fixed',
   })
@@ -456,10 +457,15 @@ function seenIn({ result }: ExpectedWindow, ends: typeof named80) {
   const witness = ends.source.name === '' ? ends.destination.name : ends.source.name
   const isCovered = (name: string) =>
     result.coverage.some(({ workload, ratio }) => workload.name === name && ratio === 1)
+  const isLacking = ({ gaps, workload }: Coverage) =>
+    [ends.source.name, ends.destination.name].includes(workload.name) &&
+    gaps.some(({ reason, isBrief }) => reason !== 'no-proxy' && isBrief !== true)
+  const isOverridden = touchesLedger && result.overridden?.includes('statefulset/bank/ledger') === true
   return {
     isCollected: true,
+    isRead: result.partial !== true && !isOverridden && seen?.state !== 'unknown' && !result.coverage.some(isLacking),
     isPartial: result.partial === true,
-    isOverridden: touchesLedger && result.overridden?.includes('statefulset/bank/ledger') === true,
+    isOverridden,
     isGone: touchesLedger && result.existing !== null && !result.existing.includes('statefulset/bank/ledger'),
     seen,
     isClean: delivered.length > 0 && delivered.every(isEncrypted) && isCovered(ends.destination.name),
@@ -506,6 +512,7 @@ function episodesByRule(history: readonly ExpectedWindow[], ends: typeof named80
           id: `${ends.pathId}-${window.start.replaceAll(/[-:]/g, '')}`,
           openedAt: window.start,
           sinceUnknown: seen.sinceUnknown,
+          mayBeEarlier: !seen.sinceUnknown && index > 0 && windows[index - 1]?.isRead !== true,
           endedAt: null,
           ending: null,
         })

@@ -143,7 +143,7 @@ function columns(
       text: ({ episode }) =>
         episode === null
           ? '-'
-          : `${episode.sinceUnknown ? 'before ' : ''}${episode.openedAt}${episode.ending === null ? '' : ` (${episode.ending})`}`,
+          : `${episode.sinceUnknown ? 'before ' : ''}${episode.openedAt}${episode.mayBeEarlier ? ' or earlier' : ''}${episode.ending === null ? '' : ` (${episode.ending})`}`,
     },
     { heading: 'OPENS', text: ({ opens }) => (opens === null ? '-' : String(opens)) },
     { heading: 'REASON', text: ({ reason }) => reason || '-' },

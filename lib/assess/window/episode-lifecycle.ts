@@ -5,6 +5,7 @@ import type { Episode } from '../../model/history.ts'
 import type { Window } from '../../model/time.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { isCoveredBy } from './gap-covers.ts'
+import { compareText } from '../../text/order.ts'
 
 /** Whether a state counts as encrypted. `exempt` does not: it is listed, not scored. */
 export function isEncrypted(state: State): boolean {
@@ -88,7 +89,7 @@ function watchedOf({ workloads }: WindowResult, covered: ReadonlySet<string>): R
  * windows that were not collected, because a gap ends nothing. {@link silentEpisode} handles silence.
  *
  * - Opens at the first window that is not encrypted. `openedAt` is that window's start, the earliest moment its connections can have been made
- *   (`sinceUnknown` if they may be older), so that a duration is never too short.
+ *   (`sinceUnknown` if they may be older), so that a duration is never too short. `before` tells what was not read in the window before (`mayBeEarlier`).
  * - Ends as `fixed` if the path was observed encrypted. An unnamed source may be many clients, so its episode ends only if the destination was fully covered
  *   and had traffic on that port, none of it plaintext or unknown.
  * - Ends as `refused` if policy refuses plaintext on the port in the lists on both sides of the window, and no plaintext or unknown traffic was let in. Only
@@ -96,13 +97,15 @@ function watchedOf({ workloads }: WindowResult, covered: ReadonlySet<string>): R
  * - `endedAt` is that window's start, because the whole window was encrypted or refused unencrypted traffic.
  * - `unknown`, `exempt` and quiet windows by themselves neither open, continue nor end one.
  */
-export function nextEpisode(open: Episode | null, path: PathEnds, readings: Readings): Episode | null {
+export function nextEpisode(open: Episode | null, path: PathEnds, readings: Readings, before: Unread): Episode | null {
   const { window, paths, clean, refusing, isPartial } = readings
   const seen = paths.get(path.pathId)
   if (open === null) {
     if (seen === undefined || !isNotEncrypted(seen)) return null
     const id = `${path.pathId}-${window.start.replaceAll(/[-:]/g, '')}`
-    return { id, openedAt: window.start, sinceUnknown: seen.sinceUnknown, endedAt: null, ending: null }
+    const { sinceUnknown } = seen
+    const mayBeEarlier = !sinceUnknown && isUnread(path, before)
+    return { id, openedAt: window.start, sinceUnknown, mayBeEarlier, endedAt: null, ending: null }
   }
   if (isPartial) return open
   const isRefused = refusing.has(portKey(path))
@@ -114,6 +117,28 @@ export function nextEpisode(open: Episode | null, path: PathEnds, readings: Read
       : seen !== undefined && seen.outcome === 'allowed' && isEncrypted(seen.state)
   if (isFixed) return { ...open, endedAt: window.start, ending: 'fixed' }
   return isRefused ? { ...open, endedAt: window.start, ending: 'refused' } : open
+}
+
+/** What was not read wholly in a window: these workloads, and the paths whose state was unknown; null: nothing was, or not everything was asked for. */
+export type Unread = { readonly workloads: readonly string[]; readonly paths: readonly string[] } | null
+
+/** What stands before the first window of a cluster: how long connections of that one are open is known by themselves. */
+export const ALL_READ: Unread = { workloads: [], paths: [] }
+
+/** Returns what was not read wholly in a window; `result` is null if there is no attempt. That a pod had no proxy is no lack of reading. */
+export function unreadIn(result: WindowResult | null): Unread {
+  if (result === null || !result.collected || result.partial === true) return null
+  const lacking = result.coverage.filter(({ gaps }) => !isCoveredBy(gaps.filter(({ reason }) => reason !== 'no-proxy')))
+  const workloads = new Set([...lacking.map(({ workload }) => workloadKey(workload)), ...(result.overridden ?? [])])
+  const paths = result.paths.filter(({ state }) => state === 'unknown').map(({ pathId }) => pathId)
+  return { workloads: [...workloads].toSorted(compareText), paths: paths.toSorted(compareText) }
+}
+
+/** Whether a path may have been unencrypted, unseen. An end behind a gateway is read in another cluster. */
+function isUnread({ pathId, source, destination }: PathEnds, unread: Unread): boolean {
+  if (unread === null || unread.paths.includes(pathId)) return true
+  const ends = destination.cluster === null ? [source, destination] : [source]
+  return ends.some((end) => unread.workloads.includes(workloadKey(end)))
 }
 
 /** Facts about a path that had no traffic in a collected window. */

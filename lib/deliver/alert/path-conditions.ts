@@ -40,7 +40,7 @@ export function pathConditions(
     const isAgain = byPath.get(pathId)?.[0] !== path
     const since = episode.sinceUnknown
       ? `first seen ${dates.moment(episode.openedAt)}`
-      : `since ${dates.moment(episode.openedAt)}`
+      : `since ${dates.moment(episode.openedAt)}${episode.mayBeEarlier ? ' or earlier' : ''}`
     const how = waiver === null ? notAcceptedWords(lapsed, watched?.waiver ?? null, known) : ''
     conditions.push({
       key,

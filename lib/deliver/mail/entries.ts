@@ -81,7 +81,7 @@ function openParts(
             cluster,
             since,
             isSinceUnknown: episode?.sinceUnknown ?? true,
-            mayBeEarlier: exposure !== null && exposure.mayBeEarlier && exposure.since === since,
+            mayBeEarlier: episode?.mayBeEarlier ?? exposure?.mayBeEarlier ?? false,
           },
           summary,
           dates,
@@ -110,9 +110,9 @@ export function exposedSinceWords(
 function endedWords({ episode, exposure, source }: NewsItem, dates: Dates): string {
   if (episode === null || episode.endedAt === null || episode.ending === null)
     return `unencrypted ${exposure === null ? 'at some time' : dates.range(exposure.first, exposure.last)}, end unknown`
-  const { openedAt, endedAt, ending, sinceUnknown } = episode
+  const { openedAt, endedAt, ending, sinceUnknown, mayBeEarlier } = episode
   const lasted = durationWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000)
-  return `${endingWords(ending, { source })}, ${dates.moment(endedAt)} after ${sinceUnknown ? 'at least ' : ''}${lasted}`
+  return `${endingWords(ending, { source })}, ${dates.moment(endedAt)} after ${sinceUnknown || mayBeEarlier ? 'at least ' : ''}${lasted}`
 }
 
 /** A waived path is listed like every other one, with who accepted it and until when. */

@@ -47,8 +47,8 @@ export function foldFacts(
   before: KnownTimeline & RecentFacts,
   news: readonly ExpectedWindow[],
 ): KnownTimeline & RecentFacts {
-  const { cluster, watermark, paths, episodes, ends } = before
-  const { months, ...after } = foldWindows({ cluster, watermark, paths, episodes, ends, months: [] }, news)
+  const { cluster, watermark, paths, episodes, ends, unread } = before
+  const { months, ...after } = foldWindows({ cluster, watermark, paths, episodes, ends, unread, months: [] }, news)
   const seen = new Map(before.seen)
   for (const { intervals } of months)
     for (const { episode, state, outcome, reason, cause, settings } of intervals)

@@ -10,6 +10,7 @@ import { gzipSync } from 'fflate'
 import * as z from 'zod'
 import { DERIVATION } from '../../model/window.ts'
 import type { Episode, TimelineMonth } from '../../model/history.ts'
+import type { Unread } from '../../assess/window/episode-lifecycle.ts'
 import { compareText } from '../../text/order.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { encodeDerived, sha256Of } from '../../store/objects/derived-object.ts'
@@ -61,6 +62,7 @@ type StoredFold = {
   readonly paths: readonly KnownPath[]
   readonly episodes: readonly Episode[]
   readonly ends: Readonly<Record<string, EndIdentity>>
+  readonly unread: Unread
   /** In Base64. */
   readonly months: readonly string[]
   readonly facts: StoredFacts
@@ -151,6 +153,7 @@ export async function encodeRecent(state: FoldBase, folds: readonly RecentFold[]
       paths: changedOf(state.timeline.paths, known.paths, ({ pathId }) => pathId),
       episodes: changedOf(state.timeline.episodes, known.episodes, ({ id }) => id),
       ends: changedEndsOf(state.timeline.ends, known.ends),
+      unread: known.unread,
       months: (await months()).map((month) => encodeMonth(month).toString('base64')),
       facts: storedFacts(facts),
     })
@@ -244,6 +247,7 @@ const SHAPE = z.looseObject({
       paths: arrayWith('pathId'),
       episodes: arrayWith('id'),
       ends: z.record(z.string(), z.unknown()),
+      unread: z.nullable(z.object({ workloads: z.array(z.string()), paths: z.array(z.string()) })),
       months: z.array(z.string()),
       facts: z.looseObject({
         windows: z.array(z.unknown()),
@@ -256,13 +260,17 @@ const SHAPE = z.looseObject({
 })
 
 /** What a question does not ask for is not made: each part is made when it is asked for. */
-function foldOf({ count, watermark, paths, episodes, ends, months, facts }: StoredFold, state: FoldBase): RecentFold {
+function foldOf(
+  { count, watermark, paths, episodes, ends, unread, months, facts }: StoredFold,
+  state: FoldBase,
+): RecentFold {
   const { cluster, timeline } = state
   return {
     count,
     known: {
       cluster,
       watermark,
+      unread,
       get paths() {
         return unitedBy(timeline.paths, paths, ({ pathId }) => pathId)
       },

@@ -79,6 +79,7 @@ export const TIMELINE_COLUMNS: readonly ParquetColumn<Interval>[] = [
   { name: 'settings', kind: 'text', of: ({ settings }) => (settings === undefined ? null : JSON.stringify(settings)) },
   { name: 'opened_at', kind: 'time', encoding: 'DELTA_BINARY_PACKED', of: ({ episode }) => episode?.openedAt },
   { name: 'since_unknown', kind: 'flag', of: ({ episode }) => episode?.sinceUnknown },
+  { name: 'may_be_earlier', kind: 'flag', of: ({ episode }) => episode?.mayBeEarlier },
   { name: 'windows', kind: 'small', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ windows }) => windows },
   {
     name: 'quiet_windows',
@@ -296,7 +297,8 @@ function episodeOf(row: ReadRow): Episode | null {
   const openedAt = row['opened_at'] as string | null
   if (openedAt === null) return null
   const id = `${row['path_id'] as string}-${basicTime(openedAt)}`
-  return { id, openedAt, sinceUnknown: row['since_unknown'] as boolean, endedAt: null, ending: null }
+  const [sinceUnknown, mayBeEarlier] = [row['since_unknown'] as boolean, row['may_be_earlier'] as boolean]
+  return { id, openedAt, sinceUnknown, mayBeEarlier, endedAt: null, ending: null }
 }
 
 function activityOf(row: ReadRow): Activity[] {

@@ -39,6 +39,9 @@ const episode = z
     id: z.string(),
     openedAt: time,
     sinceUnknown: z.boolean().meta({ description: 'Its beginning was not seen: it is older.' }),
+    mayBeEarlier: z.boolean().meta({
+      description: 'The path was not read wholly in the window before: it may have begun earlier, unseen.',
+    }),
     endedAt: time.nullable().meta({ description: 'Null while open.' }),
     ending: ending.nullable(),
   })
@@ -246,9 +249,6 @@ export const ANSWERS = {
       cluster: z.string(),
       ...ends,
       episode,
-      mayBeEarlier: z.boolean().meta({
-        description: 'Just before it began, an end of the path was not read: it may have begun earlier, unseen.',
-      }),
       class: z.enum(PATH_CLASSES),
       seconds: seconds.meta({
         description: 'How long it lasted, or has lasted; at least, if its beginning was not seen.',
@@ -280,7 +280,7 @@ export const ANSWERS = {
           'Whether the later period shows it, after the end of the earlier one: of what is open, the path itself; of what ended, that it was looked at. If not, how it stands now is unknown. Null for a changed identity or enforcement.',
       }),
       mayBeEarlier: z.boolean().meta({
-        description: 'It began after a window that was not collected: it may have begun earlier, unseen.',
+        description: 'As in `episode`; false without one.',
       }),
       identity: z
         .strictObject({ end: z.enum(['source', 'destination']), before: z.string(), after: z.string() })

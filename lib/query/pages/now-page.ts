@@ -108,7 +108,7 @@ function unseenOpen(
 ): readonly (PathLink & { readonly note: string })[] {
   return openUnseen(summary.episodes.all, summary.notEncrypted).map((one) => ({
     ...pathLink(one, 'unknown', past),
-    note: `was open when last seen: ${sinceWords(one.cluster, { ...one.episode, mayBeEarlier: one.mayBeEarlier }, summary, dates)}`,
+    note: `was open when last seen: ${sinceWords(one.cluster, one.episode, summary, dates)}`,
   }))
 }
 

@@ -219,7 +219,7 @@ export function presentMark({ path, exposure, openUnseen }: ListedPath): Mark {
 /** When a path was not encrypted; null for no time that is known of. */
 export function unencryptedWords(wording: Wording, { path, exposure, openUnseen }: ListedPath): string | null {
   if (openUnseen !== null)
-    return `open when last seen: ${sinceWords(path.cluster, { ...openUnseen, mayBeEarlier: false }, wording.summary, wording.dates)}`
+    return `open when last seen: ${sinceWords(path.cluster, openUnseen, wording.summary, wording.dates)}`
   return exposure === null ? null : exposureWords(wording, exposure)
 }
 

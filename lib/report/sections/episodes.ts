@@ -82,7 +82,7 @@ function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest } }: Ep
 /** When an episode began. */
 export function begunWords(
   { dates }: Pick<Wording, 'dates'>,
-  { episode: { openedAt, sinceUnknown }, mayBeEarlier }: Pick<EpisodeSummary, 'episode' | 'mayBeEarlier'>,
+  { episode: { openedAt, sinceUnknown, mayBeEarlier } }: Pick<EpisodeSummary, 'episode'>,
 ): string {
   return `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${mayBeEarlier ? ' or earlier' : ''}`
 }
@@ -97,7 +97,7 @@ export function endWords({ dates }: Wording, one: EpisodeSummary): readonly stri
 /** How long an episode was seen to last. */
 export function lastedWords(
   { summary }: Wording,
-  { cluster, episode: { openedAt, endedAt, sinceUnknown }, mayBeEarlier }: EpisodeSummary,
+  { cluster, episode: { openedAt, endedAt, sinceUnknown, mayBeEarlier } }: EpisodeSummary,
 ): string {
   const isAtLeast = sinceUnknown || mayBeEarlier
   if (endedAt === null) {

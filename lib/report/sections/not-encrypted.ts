@@ -283,11 +283,14 @@ function headlineOf({ dates, summary }: Wording, path: Exposure): string {
   const current = path.episodes.at(-1)
   if (current === undefined)
     return `not encrypted in windows from ${dates.moment(path.first)} to ${dates.moment(path.last)}; start unknown`
-  if (current.endedAt === null)
-    return `${openWords(path.cluster, { openedAt: path.since, sinceUnknown: path.isSinceUnknown }, summary, dates)}; still open`
+  if (current.endedAt === null) return `${openWords(path.cluster, beganOf(path), summary, dates)}; still open`
   const how = current.ending === null ? 'ended' : endingWords(current.ending, path)
-  const from = path.isSinceUnknown ? `an unknown time before ${dates.moment(path.since)}` : dates.moment(path.since)
-  return `not encrypted from ${from} to ${dates.moment(current.endedAt)} (${path.isSinceUnknown ? 'at least ' : ''}${lasted(path.since, current.endedAt)}); ${how}`
+  const since = dates.moment(path.since)
+  const from = path.isSinceUnknown
+    ? `an unknown time before ${since}`
+    : `${since}${path.mayBeEarlier ? ' or earlier' : ''}`
+  const isAtLeast = path.isSinceUnknown || path.mayBeEarlier
+  return `not encrypted from ${from} to ${dates.moment(current.endedAt)} (${isAtLeast ? 'at least ' : ''}${lasted(path.since, current.endedAt)}); ${how}`
 }
 
 /** A client without a name is never seen encrypted: its episode ends with a window in which nobody came in the clear. */
@@ -297,9 +300,9 @@ export function endingWords(ending: NonNullable<Episode['ending']>, { source }: 
 
 function episodeLines({ dates }: Wording, path: Exposure): readonly string[] {
   if (path.episodes.length < 2) return []
-  const each = path.episodes.map(({ openedAt, endedAt, ending, sinceUnknown }) =>
+  const each = path.episodes.map(({ openedAt, endedAt, ending, sinceUnknown, mayBeEarlier }) =>
     [
-      `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${endedAt === null ? ', still open' : ` to ${dates.moment(endedAt)}`}`,
+      `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${mayBeEarlier ? ' or earlier' : ''}${endedAt === null ? ', still open' : ` to ${dates.moment(endedAt)}`}`,
       ...(ending === null ? [] : [endingWords(ending, path)]),
     ].join(', '),
   )

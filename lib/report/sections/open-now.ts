@@ -155,7 +155,6 @@ function openRows({ summary }: Wording): readonly Row[] {
     ...seen.filter(isWaived).map((path) => rowOf(path, '–', 'accepted by a waiver')),
     ...openUnseen(episodes.all, notEncrypted).map((path) => ({
       ...path.episode,
-      mayBeEarlier: path.mayBeEarlier,
       number: '–',
       path,
       state: null,

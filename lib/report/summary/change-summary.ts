@@ -5,7 +5,6 @@ import type { Episode, PathRow } from '../../model/history.ts'
 import { byName, namedOf, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 import { isBefore, sum } from './sums.ts'
-import { unreadBefore } from './unread-before.ts'
 import { lengthOf } from '../../time/windows.ts'
 
 /**
@@ -43,7 +42,7 @@ export type PathChange = Named & {
    * looked at and nothing was in doubt. Where not, how it stands now is unknown. Null for a changed identity or enforcement.
    */
   readonly isSeenSince: boolean | null
-  /** Of what began after the end of the earlier period: the window just before was not collected, so that it may have begun earlier, unseen. */
+  /** Its path was not read wholly in the window before it began: it may have begun earlier, unseen. False for a changed identity or enforcement. */
   readonly mayBeEarlier: boolean
   /** Which end has another ServiceAccount, and which ones; null for the other kinds. */
   readonly identity: { readonly end: 'source' | 'destination'; readonly before: string; readonly after: string } | null
@@ -183,13 +182,9 @@ function knownAt(end: string | undefined, rows: readonly PathRow[]): ReadonlySet
 
 /** One change for each path that had an open episode at the end of either period, or one that began and ended between. */
 function episodeChanges(compared: ComparedCluster, period: Span): readonly PathChange[] {
-  const { id: cluster, before, between, windows, rows, episodes } = compared
+  const { id: cluster, windows, rows, episodes } = compared
   // An open episode is as old as that.
   const known = windows.at(-1)?.end
-  const isUnread = unreadBefore(
-    [{ id: cluster, windows: [...before.windows, ...between, ...windows], coverage: [] }],
-    new Set(episodes.map(({ episode }) => episode.openedAt)),
-  )
   const rowsOf = Map.groupBy(rows, ({ pathId }) => pathId)
   const collected = windows.filter((window) => window.collected && isBefore(period.from, window.end))
   return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own): PathChange[] => {
@@ -209,7 +204,7 @@ function episodeChanges(compared: ComparedCluster, period: Span): readonly PathC
         openSeconds:
           isEnded || known === undefined ? null : Math.max(0, lengthOf({ start: episode.openedAt, end: known })),
         isSeenSince: isShown(isEnded ? episode.endedAt : null, rowsOf.get(path.pathId) ?? [], collected),
-        mayBeEarlier: !isBefore(episode.openedAt, period.from) && isUnread(cluster, path, episode.openedAt),
+        mayBeEarlier: episode.mayBeEarlier,
         identity: null,
         enforcement: null,
       },

@@ -5,13 +5,10 @@ import { byName, episodeAsOf, pathKey } from './path-summary.ts'
 import type { Exposure, Named } from './path-summary.ts'
 import { lengthOf } from '../../time/windows.ts'
 import { isBefore, median } from './sums.ts'
-import { type ReadWindows, type UnreadBefore, unreadBefore } from './unread-before.ts'
 
 /** An episode as it stood at the end of the period, with its path. */
 export type EpisodeSummary = Named & {
   readonly episode: Episode
-  /** An end of its path was not read wholly just before: it may have begun earlier, unseen. */
-  readonly mayBeEarlier: boolean
   /** It is known to have begun in the period. */
   readonly isNew: boolean
 }
@@ -38,12 +35,10 @@ export type Episodes = {
 
 type Span = { readonly from: string; readonly to: string }
 
-/** The episodes that were open at some time of the period; `read`: by which their beginning is told, of the windows that are at hand. */
-export function summarizeEpisodes(past: readonly ClusterPast[], period: Span, read: readonly ReadWindows[]): Episodes {
-  const opened = past.flatMap(({ episodes }) => episodes.map(({ episode }) => episode.openedAt))
-  const isUnread = unreadBefore(read, new Set(opened))
+/** The episodes that were open at some time of the period. */
+export function summarizeEpisodes(past: readonly ClusterPast[], period: Span): Episodes {
   const all = past
-    .flatMap(({ id, episodes }) => episodes.map((known) => summarise(id, known, period, isUnread)))
+    .flatMap(({ id, episodes }) => episodes.map((known) => summarise(id, known, period)))
     .filter(({ episode }) => isWithin(episode, period))
     .sort(byEnd)
   const endings = { fixed: 0, refused: 0, gone: 0, quiet: 0 }
@@ -67,15 +62,9 @@ export function openUnseen(
   return episodes.filter((one) => one.episode.endedAt === null && !seen.has(pathKey(one)))
 }
 
-function summarise(
-  cluster: string,
-  { episode, ...path }: PathEpisode,
-  { from, to }: Span,
-  isUnread: UnreadBefore,
-): EpisodeSummary {
-  const mayBeEarlier = !episode.sinceUnknown && isUnread(cluster, path, episode.openedAt)
+function summarise(cluster: string, { episode, ...path }: PathEpisode, { from, to }: Span): EpisodeSummary {
   const isNew = !episode.sinceUnknown && !isBefore(episode.openedAt, from)
-  return { ...path, cluster, episode: episodeAsOf(episode, to), mayBeEarlier, isNew }
+  return { ...path, cluster, episode: episodeAsOf(episode, to), isNew }
 }
 
 /** A window that ends when the period begins is not of the period, nor is an episode that ended with it. */

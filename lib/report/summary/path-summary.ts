@@ -10,7 +10,6 @@ import type { ReportPeriod } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
 import type { Cell } from '../drawing/strip-layout.ts'
 import { distinct, isBefore, ratio, sum } from './sums.ts'
-import { unreadBefore } from './unread-before.ts'
 
 /** A path over the whole period. */
 export type PathSummary = PathEnds & {
@@ -51,7 +50,7 @@ export type Exposure = PathSummary & {
   /** When the latest episode began, or the first window seen where there is no episode. */
   readonly since: string
   readonly isSinceUnknown: boolean
-  /** The window before `since` was not collected, or an end of the path was not read wholly in it. */
+  /** The path was not read wholly in the window before `since`. */
   readonly mayBeEarlier: boolean
   /** Start of the first and end of the last window of the period in which it was not encrypted. */
   readonly first: string
@@ -109,13 +108,7 @@ export function exposuresOf(
   const exposures = paths
     .filter(({ mark }) => isClear(mark))
     .map((path) => exposureOf(path, rows.get(pathKey(path)) ?? [], windowsOf.get(path.cluster) ?? [], period))
-  const isUnread = unreadBefore(clusters, new Set(exposures.map(({ since }) => since)))
-  return exposures
-    .map((path) => ({
-      ...path,
-      mayBeEarlier: !path.isSinceUnknown && isUnread(path.cluster, path, path.since),
-    }))
-    .sort(byUrgency)
+  return exposures.sort(byUrgency)
 }
 
 function failuresByPath(findings: readonly Finding[]): ReadonlyMap<string, PathSummary['failures']> {
@@ -219,7 +212,7 @@ function exposureOf(
   rows: readonly CountedRow[],
   windows: TimelineMonth['windows'],
   period: ReportPeriod,
-): Omit<Exposure, 'mayBeEarlier'> {
+): Exposure {
   const clear = rows.filter((row) => isClear(seenAs(row)))
   const episodes = distinct(
     clear.flatMap(({ episode }) => (episode === null ? [] : [episodeAsOf(episode, period.to)])),
@@ -236,6 +229,7 @@ function exposureOf(
     isOpen: episodes.some(({ endedAt }) => endedAt === null),
     since: current?.openedAt ?? first,
     isSinceUnknown: current?.sinceUnknown ?? true,
+    mayBeEarlier: current?.mayBeEarlier ?? false,
     first,
     last,
     exposedWindows: exposed.length,

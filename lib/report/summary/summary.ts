@@ -98,7 +98,7 @@ export function summarise(input: ReportInput): Summary {
   const judgedParts = ofClasses(input, judgedClasses)
   const paths = all.filter((path) => judgedClasses.includes(path.class))
   const notEncrypted = exposuresOf(paths, input.clusters, period)
-  const episodes = summarizeEpisodes(judgedParts.past, period, input.clusters)
+  const episodes = summarizeEpisodes(judgedParts.past, period)
   const changes = changesOf(judgedParts.clusters, judgedParts.past, period)
   const isCompared = changes.comparisons.length > 0 && changes.comparisons.every(isBasisKnown)
   const actions = actionsOf(notEncrypted, input)
@@ -151,7 +151,7 @@ function classSummary(of: PathClass, all: readonly PathSummary[], input: ReportI
   if (paths.length === 0) return []
   const notEncrypted = exposuresOf(paths, input.clusters, input.period)
   const { past } = ofClasses(input, [of])
-  const episodes = summarizeEpisodes(past, input.period, input.clusters).all
+  const episodes = summarizeEpisodes(past, input.period).all
   return [
     {
       class: of,

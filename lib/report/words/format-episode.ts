@@ -9,17 +9,18 @@ import type { Summary } from '../summary/summary.ts'
  */
 export function openWords(
   cluster: string,
-  { openedAt, sinceUnknown }: Pick<Episode, 'openedAt' | 'sinceUnknown'>,
+  { openedAt, sinceUnknown, mayBeEarlier }: Began,
   summary: Summary,
   dates: Dates,
 ): string {
   const since = sinceUnknown
     ? `not encrypted since an unknown time; first seen ${dates.moment(openedAt)}`
-    : `not encrypted since ${dates.moment(openedAt)}`
+    : `not encrypted since ${dates.moment(openedAt)}${mayBeEarlier ? ' or earlier' : ''}`
   const lasted = openFor(cluster, openedAt, summary)
   if (lasted === null) return `${since}; nothing was collected after that, so for how long is not known`
   const upTo = lasted.isUpToDate ? '' : ` up to the last window collected, ${dates.moment(lasted.until)}`
-  return sinceUnknown ? `${since}, at least ${lasted.words}${upTo}` : `${since} (${lasted.words}${upTo})`
+  if (sinceUnknown) return `${since}, at least ${lasted.words}${upTo}`
+  return `${since} (${mayBeEarlier ? 'at least ' : ''}${lasted.words}${upTo})`
 }
 
 /**
@@ -39,10 +40,7 @@ export function openFor(
 }
 
 /** When something open began, as far as is known. */
-type Began = Pick<Episode, 'openedAt' | 'sinceUnknown'> & {
-  /** An end of the path was not read wholly just before. */
-  readonly mayBeEarlier: boolean
-}
+type Began = Pick<Episode, 'openedAt' | 'sinceUnknown' | 'mayBeEarlier'>
 
 /**
  * How long something open has been so, to follow a word for it: `since Tue 4 Nov 09:00 (26 d)`, `since Tue 4 Nov 09:00 or earlier (at least 26 d)`, or

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  ALL_READ,
   isEncrypted,
   isNotEncrypted,
   nextEpisode,
   readingsOf,
   silentEpisode,
+  unreadIn,
 } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { STATES } from '../../../lib/model/path.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../../lib/model/window.ts'
@@ -25,13 +27,14 @@ const open: Episode = {
   id: `${named80.pathId}-20261120T000000Z`,
   openedAt: '2026-11-20T00:00:00Z',
   sinceUnknown: false,
+  mayBeEarlier: false,
   endedAt: null,
   ending: null,
 }
 const window = halfDay(4)
 
 function follow(episode: Episode | null, path: typeof named80, changes: Partial<WindowResult>): Episode | null {
-  return nextEpisode(episode, path, readingsOf(windowResult(window, changes)))
+  return nextEpisode(episode, path, readingsOf(windowResult(window, changes)), ALL_READ)
 }
 
 test('nextEpisode() opens one exactly for allowed traffic that is plaintext or without mesh TLS', () => {
@@ -49,9 +52,43 @@ test('nextEpisode() opens an episode at the start of the window, and keeps that 
     id: '00000000000000a1-20261122T000000Z',
     openedAt: '2026-11-22T00:00:00Z',
     sinceUnknown: true,
+    mayBeEarlier: false,
     endedAt: null,
     ending: null,
   })
+})
+
+test('nextEpisode() says that an episode may be older exactly where its path was not read wholly in the window before', () => {
+  const clear = readingsOf(windowResult(window, { paths: [pathWindow(named80, 'plaintext')] }))
+  const after = (before: WindowResult | null) => nextEpisode(null, named80, clear, unreadIn(before))?.mayBeEarlier
+  const shown = (changes: Partial<WindowResult>) => after(windowResult(halfDay(3), changes))
+  const { start: from, end: to } = halfDay(3)
+  const gap = (reason: Coverage['gaps'][number]['reason'], more: object = {}) => ({
+    coverage: [coverageOf(halfDay(3), { gaps: [{ reason, pods: 1, from, to, ...more }] })],
+  })
+  const elsewhere = { workload: { kind: 'deployment', namespace: 'shop', name: 'other' } }
+  assert.deepEqual(
+    [
+      after(null),
+      shown({ collected: false }),
+      shown({ partial: true }),
+      shown({ overridden: ['statefulset/bank/ledger'] }),
+      shown({ paths: [pathWindow(named80, 'unknown')] }),
+      shown(gap('scrape-failed')),
+    ],
+    [true, true, true, true, true, true],
+  )
+  assert.deepEqual(
+    [
+      nextEpisode(null, named80, clear, ALL_READ)?.mayBeEarlier,
+      shown({}),
+      shown({ paths: [pathWindow(named80, 'mtls'), pathWindow(unnamed80, 'unknown')] }),
+      shown({ coverage: gap('scrape-failed').coverage.map((row) => ({ ...row, ...elsewhere })) }),
+      shown(gap('no-proxy')),
+      shown(gap('scrape-failed', { isBrief: true })),
+    ],
+    [false, false, false, false, false, false],
+  )
 })
 
 test('nextEpisode() ends the episode of a named source exactly where it is seen encrypted and allowed', () => {

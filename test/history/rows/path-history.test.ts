@@ -63,6 +63,7 @@ test('rows() adds up what happened inside the period only, and names the first a
       id: `${named80.pathId}-20261120T000000Z`,
       openedAt: halfDay(0).start,
       sinceUnknown: false,
+      mayBeEarlier: false,
       endedAt: halfDay(4).start,
       ending: 'fixed',
     },

@@ -110,6 +110,7 @@ test('page one counts what was seen apart from what was open before and not seen
       id: `${pathId}-1`,
       openedAt: '2026-11-03T08:00:00Z',
       sinceUnknown: false,
+      mayBeEarlier: false,
       endedAt: null,
       ending: null,
     },

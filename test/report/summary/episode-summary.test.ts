@@ -17,7 +17,6 @@ const of = (...episodes: readonly Episode[]): Episodes =>
       },
     ],
     NOW,
-    [],
   )
 const at = (hour: number): string => `2026-11-20T${String(hour).padStart(2, '0')}:00:00Z`
 

@@ -161,6 +161,7 @@ export const episode = (
   id: `${pathId}-${openedAt.replace(/[-:]/gu, '')}`,
   openedAt,
   sinceUnknown: false,
+  mayBeEarlier: false,
   endedAt,
   ending: endedAt === null ? null : 'fixed',
   ...more,

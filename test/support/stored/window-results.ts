@@ -174,11 +174,19 @@ function lookedAt(covered: string): Pick<WindowResult, 'coverage' | 'workloads'>
   const { coverage, workloads } = watched(halfDay(0))
   if (covered === 'none') return { coverage: [], workloads }
   if (covered === 'ledger') return { coverage: coverage.slice(0, 1), workloads }
+  if (covered === 'partly') return { coverage: coverage.map(withGap), workloads }
   const skipped = { blindSpots: [{ kind: 'skip-outbound', port: '80', detail: '' } as const] }
   return {
     coverage,
     workloads: covered === 'bypassed' ? workloads.map((workload) => ({ ...workload, ...skipped })) : workloads,
   }
+}
+
+/** Of `web`, a scrape failed. */
+function withGap(row: Coverage): Coverage {
+  const { start: from, end: to } = row.window
+  if (row.workload.name !== named.name) return row
+  return { ...row, observedSeconds: HALF_DAY / 2, ratio: 0.5, gaps: [{ reason: 'scrape-failed', pods: 1, from, to }] }
 }
 
 /** How the lists show an end of a path: mostly as ever. */
@@ -200,7 +208,7 @@ const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
         paths: fc
           .tuple(...[named80, unnamed80, unnamed90, named443].map((ends) => fc.option(seen(ends), { freq: 2 })))
           .map((paths) => paths.filter((path) => path !== null)),
-        covered: fc.constantFrom('both', 'both', 'ledger', 'none', 'bypassed'),
+        covered: fc.constantFrom('both', 'both', 'ledger', 'none', 'bypassed', 'partly'),
         partial: fc.constantFrom(false, false, false, false, true),
         overridden: fc.constantFrom<string[]>([], [], [], [], ['statefulset/bank/ledger']),
         existing,
