@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { toSeconds, windowOf } from '../../lib/time/windows.ts'
+import { toSeconds } from '../../lib/time/windows.ts'
 import type { BlindSpot, Workload, WindowResult } from '../../lib/model/window.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
-import { readLatest, readWindow } from '../../lib/history/cluster-state.ts'
+import { readLatest, readWindowAt } from '../../lib/history/cluster-state.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
@@ -72,7 +72,7 @@ export function addWorkloads(program: Command, console: Console): void {
 async function listedAt(cluster: Cluster, at: string | undefined, objects: Objects): Promise<WindowResult | undefined> {
   const hasLists = ({ workloads }: WindowResult) => workloads.length > 0
   if (at === undefined) return readLatest(cluster.id, hasLists, objects)
-  const result = await readWindow(cluster.id, windowOf(cluster.windows, toSeconds(at)).start, objects)
+  const result = await readWindowAt(cluster.id, toSeconds(at), objects)
   return result !== undefined && hasLists(result) ? result : undefined
 }
 

@@ -235,6 +235,23 @@ export async function readWindowFrom(
   return [...read.flatMap((day) => day.windows), ...windows].find((window) => window.start === start)
 }
 
+/**
+ * Reads the window `(start, end]` that holds a time, of whatever length it was; undefined if there is none. Throws {@link DamagedError}.
+ */
+export async function readWindowHolding(
+  { cluster, archive, windows }: Remembered,
+  time: Seconds,
+  objects: Objects,
+): Promise<FoldedWindow | undefined> {
+  // No window goes beyond midnight, which belongs to the last one of its day.
+  const own = dayOf(toTime(Math.ceil(time) - 1))
+  const days = (archive?.days ?? []).filter(({ day }) => day === own)
+  const read = await readDays(cluster, days, objects)
+  return [...read.flatMap((day) => day.windows), ...windows].find(
+    ({ start, end }) => toSeconds(start) < time && time <= toSeconds(end),
+  )
+}
+
 /** Reads the windows that end in `(from, to]` in time order, preceded by the last one that ends by `from`. Throws {@link DamagedError}. */
 export async function readWindowsOf(
   state: Remembered,

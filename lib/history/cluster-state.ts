@@ -3,9 +3,17 @@ import { atMost, concurrently } from '../concurrently.ts'
 import { excessOfEdges } from '../assess/window/unreadable.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { TimelineMonth } from '../model/history.ts'
-import type { Window } from '../model/time.ts'
+import type { Seconds, Window } from '../model/time.ts'
 import type { WindowResult } from '../model/window.ts'
-import { archiveSchema, type FoldedWindow, latestFirst, readUnarchived, readWindowFrom, sinceOf } from './archive.ts'
+import {
+  archiveSchema,
+  type FoldedWindow,
+  latestFirst,
+  readUnarchived,
+  readWindowFrom,
+  readWindowHolding,
+  sinceOf,
+} from './archive.ts'
 import { DamagedError, encodeDerived, sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
 import { parseJson } from '../text/parse-json.ts'
 import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
@@ -232,14 +240,31 @@ export async function readWindow(
   start: string,
   objects: Objects,
 ): Promise<WindowResult | undefined> {
+  return readResultOf(clusterId, (state) => readWindowFrom(state, start, objects), objects)
+}
+
+async function readResultOf(
+  clusterId: string,
+  windowIn: (state: ClusterState) => Promise<FoldedWindow | undefined>,
+  objects: Objects,
+): Promise<WindowResult | undefined> {
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
     if (state === undefined) return undefined
-    const window = await readWindowFrom(state, start, objects)
+    const window = await windowIn(state)
     if (window === undefined) return undefined
     const [expected] = await readExpected(state, [window], objects)
     return expected?.result ?? undefined
   })
+}
+
+/** Reads the result of the window that holds a time; undefined if there is none. Throws {@link DamagedError}. */
+export async function readWindowAt(
+  clusterId: string,
+  time: Seconds,
+  objects: Objects,
+): Promise<WindowResult | undefined> {
+  return readResultOf(clusterId, (state) => readWindowHolding(state, time, objects), objects)
 }
 
 /** Reads the latest wanted window result; undefined if there is none. Throws {@link DamagedError}. */

@@ -2,7 +2,7 @@ import type { Cluster } from '../model/registry.ts'
 import type { WindowResult } from '../model/window.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { toSeconds, windowOf } from '../time/windows.ts'
-import { readLatest, readWindow } from './cluster-state.ts'
+import { readLatest, readWindowAt } from './cluster-state.ts'
 
 /**
  * Reads the result of the window that contains a time, or of the latest collected one; or a line that says why there is none. Throws `DamagedError`.
@@ -17,8 +17,8 @@ export async function collectedWindow(
 ): Promise<WindowResult | string> {
   const named = `cluster "${cluster.id}"`
   if (at !== undefined) {
-    const window = windowOf(cluster.windows, toSeconds(at))
-    const result = await readWindow(cluster.id, window.start, objects)
+    const result = await readWindowAt(cluster.id, toSeconds(at), objects)
+    const window = result?.window ?? windowOf(cluster.windows, toSeconds(at))
     if (result === undefined)
       return `Not collected: ${named} has no attempt for the window ${window.start} to ${window.end}; try "ciphertrail collect --cluster ${cluster.id} --at ${at}" while Prometheus still has it`
     return result.collected

@@ -19,6 +19,8 @@ import { median } from '../report/summary/sums.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { declaredSettings } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
+import { toldWindows } from '../history/rows/told-windows.ts'
+import { durationWords } from '../time/dates.ts'
 import { lengthOf, toSeconds } from '../time/windows.ts'
 import { CLUSTERS_AT_ONCE, notKnown } from './routes/cluster-history.ts'
 
@@ -29,6 +31,8 @@ type Span = { readonly from: string; readonly to: string }
 type Known = {
   readonly windows: number
   readonly notCollected: number
+  /** As `ClusterAnswer` has it. */
+  readonly uncoveredSeconds: number
   readonly expectedFrom: string | null
   /** The end of its latest window that was collected; null where none was. */
   readonly collectedUntil: string | null
@@ -85,7 +89,7 @@ export async function readDiff(
 ): Promise<Diff> {
   const compareAs = { ...(await declaredSettings(objects)), now }
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) =>
-    toldOf(cluster, await comparedOrProblem(cluster, { before, period }, compareAs, objects), { before, period }),
+    toldOf(cluster, await comparedOrProblem(cluster, { before, period }, compareAs, objects), { before, period }, now),
   )
   const told = read.map(({ cluster }) => cluster)
   return {
@@ -110,6 +114,7 @@ function toldOf(
   { id, replay }: Cluster,
   compared: ComparedCluster | { readonly id: string; readonly problem: string },
   { before, period }: ComparedSpans,
+  now: Date,
 ): {
   readonly cluster: DiffCluster
   readonly changes: Changes
@@ -120,6 +125,7 @@ function toldOf(
 } {
   const one = 'problem' in compared ? undefined : compared
   const { before: earlier, between, windows } = one ?? NOTHING
+  const by = { now, isEnded: replay !== undefined }
   const changes = compare(one === undefined ? [] : [one], before, period)
   const basis = changes.comparisons[0]?.basis ?? 'none'
   const isEnded = ({ episode: { endedAt } }: PathEpisode) =>
@@ -129,9 +135,9 @@ function toldOf(
       id,
       basis,
       periodBasis: basisOf(windows).basis,
-      before: collectedExtent(earlier.windows),
-      between: collectedExtent(between),
-      period: collectedExtent(windows),
+      before: collectedExtent(earlier.windows, before.to, by),
+      between: collectedExtent(between, period.from, by),
+      period: collectedExtent(windows, period.to, by),
       replay: replay ?? null,
       problem: 'problem' in compared ? compared.problem : null,
     },
@@ -179,11 +185,14 @@ async function comparedOrProblem(
   return typeof found === 'string' ? { id: cluster.id, problem: found } : found
 }
 
-/** How much of a period is known, by its windows. */
-export function collectedExtent(windows: TimelineMonth['windows']): Known {
+/** How much of a period is known, by its windows. `to`: its end, RFC 3339. */
+export function collectedExtent(
+  windows: TimelineMonth['windows'],
+  to: string,
+  by: { readonly now: Date; readonly isEnded: boolean },
+): Known {
   return {
-    windows: windows.length,
-    notCollected: windows.filter(({ collected }) => !collected).length,
+    ...toldWindows(windows, { to }, by),
     expectedFrom: windows[0]?.start ?? null,
     collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
   }
@@ -201,7 +210,7 @@ export function comparedCollected(
   if (parts.every(({ windows, notCollected }) => windows === notCollected)) return 'none'
   const isWhole =
     parts.every(({ span, ...own }) => notKnown(own, span) === null) &&
-    clusters.every(({ between }) => (between?.notCollected ?? 0) === 0)
+    clusters.every(({ between }) => between === undefined || between.notCollected + between.uncoveredSeconds === 0)
   return isWhole ? 'all' : 'partly'
 }
 
@@ -239,11 +248,14 @@ export function lacksOf(
     ...(expectedFrom !== null && toSeconds(expectedFrom) > toSeconds(spans.before.from)
       ? [said(`${named} was not looked at before ${moment(expectedFrom)}, after the first period began`)]
       : []),
-    ...places.flatMap(([{ windows, notCollected }, where]) =>
-      notCollected === 0
+    ...places.flatMap(([{ windows, notCollected, uncoveredSeconds }, where]) => [
+      ...(notCollected === 0
         ? []
-        : [said(`${notCollected} of ${windows} windows of ${named} ${where}; what was in them is not known`)],
-    ),
+        : [said(`${notCollected} of ${windows} windows of ${named} ${where}; what was in them is not known`)]),
+      ...(uncoveredSeconds === 0
+        ? []
+        : [said(`no window of ${named} covers ${durationWords(uncoveredSeconds)} ${where}`)]),
+    ]),
     // Of a replay no window is missed, so that none is counted after its last one.
     ...(replay !== null && until !== null && toSeconds(until) < toSeconds(spans.period.to)
       ? [said(`${named} is a replay, of which nothing after ${moment(until)} was recorded`)]

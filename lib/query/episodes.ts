@@ -1,5 +1,5 @@
 /** The episodes of a period, from the store: the same for the API, its pages and the command line. */
-import { classesIn, rows } from '../history/rows/path-history.ts'
+import { classesIn, isAbout, rows } from '../history/rows/path-history.ts'
 import { pathClass } from '../assess/ends/path-class.ts'
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { fixOf } from '../assess/fixes/fix-text.ts'
@@ -57,23 +57,23 @@ export async function readEpisodes(
   const history = await readPresentOrProblem(cluster, now, objects, { from, to })
   if (typeof history === 'string') return { cluster: unreadCluster(cluster, history), rows: [] }
   const { months, episodes } = history
-  const answer = clusterAnswer(cluster, months, { from, to })
+  const answer = clusterAnswer(cluster, months, { from, to }, now)
   const paths = knownEpisodes(
     months.flatMap(({ intervals }) => intervals),
     episodes,
     { from, to },
   )
-  // The rows of a path tell whether it is asked for, and how it was seen last.
+  // The rows of a path tell how it was seen last; one that is gone has none in its last window.
   const rowsOf = Map.groupBy(rows(months, episodes, wanted, { fixOf, platformNamespaces }), ({ pathId }) => pathId)
   const classes = classesIn(months, { from, to }, platformNamespaces)
   const known = answer.knownUntil ?? to
   const found = summarizeEpisodes([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
     ({ isNew: _, ...one }): EpisodeRow[] => {
-      const own = rowsOf.get(one.pathId)
+      const own = rowsOf.get(one.pathId) ?? []
       const isOpen = one.episode.endedAt === null
-      if (own === undefined || (open !== undefined && open !== isOpen)) return []
+      if (!isAbout(one, wanted) || (open !== undefined && open !== isOpen)) return []
       const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
-      const [last] = waivedRows(seen.slice(-1), waivers, to)
+      const [last] = waivedRows(latestOf(seen), waivers, to)
       return [
         {
           ...one,
@@ -99,6 +99,11 @@ export function byNewest(a: EpisodeRow, b: EpisodeRow): number {
 /** An episode as JSON: one line of `ciphertrail episodes --json`, and an item of the API. */
 export function episodeJson({ cluster, ...row }: EpisodeRow): Readonly<Record<string, unknown>> {
   return { cluster, ...row, source: endJson(row.source), destination: endJson(row.destination) }
+}
+
+/** The row that ends last: rows come by state first. */
+function latestOf(rows: readonly PathRow[]): readonly PathRow[] {
+  return rows.toSorted((a, b) => compareText(a.to, b.to)).slice(-1)
 }
 
 function lastOf({ to, state, reason, cause, fix, enforcement, waiver }: PathRow): EpisodeRow['last'] {

@@ -70,9 +70,9 @@ export async function readFlow(
     const found = await readOrProblem(cluster, objects, () =>
       Promise.all(spans.map((span) => readSpan(cluster, span, { now, platformNamespaces }, objects))),
     )
-    if (typeof found === 'string') return told(cluster, NOTHING, NOTHING, found)
+    if (typeof found === 'string') return told(cluster, [NOTHING, NOTHING], { spans, now, problem: found })
     const [earlier = NOTHING, later = NOTHING] = found
-    return told(cluster, earlier, later)
+    return told(cluster, [earlier, later], { spans, now, problem: null })
   })
   const known = read.map(({ cluster }) => cluster)
   return {
@@ -105,17 +105,21 @@ async function readSpan(
 
 function told(
   { id, replay }: Cluster,
-  earlier: ReadSpan,
-  later: ReadSpan,
-  problem: string | null = null,
+  [earlier, later]: readonly [ReadSpan, ReadSpan],
+  {
+    spans,
+    now,
+    problem,
+  }: { readonly spans: readonly [Span, Span]; readonly now: Date; readonly problem: string | null },
 ): { readonly cluster: FlowCluster; readonly paths: readonly FlowChange[] } {
+  const by = { now, isEnded: replay !== undefined }
   return {
     cluster: {
       id,
       basis: basisOf(earlier.windows).basis,
       periodBasis: basisOf(later.windows).basis,
-      before: collectedExtent(earlier.windows),
-      period: collectedExtent(later.windows),
+      before: collectedExtent(earlier.windows, spans[0].to, by),
+      period: collectedExtent(later.windows, spans[1].to, by),
       replay: replay ?? null,
       problem,
       classes: later.classes,

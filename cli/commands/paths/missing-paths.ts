@@ -1,4 +1,5 @@
 /** What `paths` says of a cluster of which windows are missing: whoever asks for what is wrong must not take silence for good news. */
+import { durationWords } from '../../../lib/time/dates.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import type { HistoryQuery } from '../../../lib/history/rows/path-history.ts'
 
@@ -10,13 +11,15 @@ export type CollectedPaths = {
   /** Windows of the period, and those of them that were not collected. */
   readonly windows: number
   readonly notCollected: number
+  /** Seconds of the period that no window covers. */
+  readonly uncoveredSeconds: number
   /** Rows of it that answer the question; where each path is shown once, of whatever state, unless nothing is shown. */
   readonly rows: number
 }
 
 /** Returns the line about a cluster that was not collected, and whether the answer lacks something by it; null if there is nothing to say. */
 export function missingLine(
-  { cluster, isEmpty, windows, notCollected, rows }: CollectedPaths,
+  { cluster, isEmpty, windows, notCollected, uncoveredSeconds, rows }: CollectedPaths,
   { state }: Pick<HistoryQuery, 'state'>,
 ): { readonly line: string; readonly isLacking: boolean } | null {
   if (isEmpty || windows === notCollected)
@@ -27,9 +30,13 @@ export function missingLine(
       // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell, and so would few where a state is asked for.
       isLacking: rows === 0 || state !== undefined,
     }
-  if (rows > 0 || notCollected === 0) return null
+  if (rows > 0 || notCollected + uncoveredSeconds === 0) return null
+  const what =
+    notCollected > 0
+      ? `${notCollected} of ${windows} windows of cluster "${cluster}" in the period; what was in them is not known`
+      : `no window of cluster "${cluster}" covers ${durationWords(uncoveredSeconds)} of the period`
   return {
-    line: `Not collected: ${notCollected} of ${windows} windows of cluster "${cluster}" in the period; what was in them is not known`,
+    line: `Not collected: ${what}`,
     isLacking: true,
   }
 }

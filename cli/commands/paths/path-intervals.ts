@@ -9,7 +9,6 @@ import {
   type HistoryQuery,
   type QueriedPeriod,
   type StripCell,
-  collectedIn,
   rows,
   stripsOf,
   within,
@@ -23,6 +22,7 @@ import { pathJson } from '../../../lib/text/format-json.ts'
 import { timeOf } from '../../../lib/time/windows.ts'
 import type { Console } from '../../console.ts'
 import { printJson } from '../../print-json.ts'
+import { toldWindows } from '../../../lib/history/rows/told-windows.ts'
 import { tablesByClass } from '../../tables-by-class.ts'
 import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
 import { missingLine, namespaceHint, namespacesOf } from './missing-paths.ts'
@@ -63,10 +63,12 @@ export async function printIntervals(
       continue
     }
     // What was read is not in memory any more while the rows are written.
-    const { answer, namespaces, strips, ...collected } = toldOf(await readPresent(cluster, now, objects, span), asked, {
-      ...settings,
-      hasStrips: !isJson,
-    })
+    const { answer, namespaces, strips, ...collected } = toldOf(
+      await readPresent(cluster, now, objects, span),
+      asked,
+      { ...settings, hasStrips: !isJson },
+      { now, isEnded: cluster.replay !== undefined },
+    )
     for (const namespace of namespaces) known.add(namespace)
     const waived = waivedRows(answer, waivers, to ?? timeOf(now))
     if (isJson) await printJson(waived, pathJson, console)
@@ -92,12 +94,17 @@ function toldOf(
   { months, episodes }: Pick<History, 'months' | 'episodes'>,
   wanted: HistoryQuery,
   { platformNamespaces, hasStrips }: Pick<ReportSettings, 'platformNamespaces'> & { readonly hasStrips: boolean },
+  by: { readonly now: Date; readonly isEnded: boolean },
 ) {
   return {
     answer: rows(months, episodes, wanted, { fixOf, platformNamespaces }),
     namespaces: namespacesOf(months.flatMap(({ intervals }) => intervals)),
     isEmpty: months.every((month) => month.windows.every(({ evidence }) => evidence === null)),
-    ...collectedIn(months, wanted),
+    ...toldWindows(
+      months.flatMap((month) => month.windows),
+      wanted,
+      by,
+    ),
     strips: hasStrips ? latestStrips(months, wanted) : new Map<string, readonly StripCell[]>(),
   }
 }

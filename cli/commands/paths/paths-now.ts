@@ -11,6 +11,7 @@ import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { toSeconds, toTime } from '../../../lib/time/windows.ts'
 import type { Console } from '../../console.ts'
 import { isWantedPath, pathLines, pathsNow } from '../../path-table.ts'
+import { toldWindows } from '../../../lib/history/rows/told-windows.ts'
 import { missingLine, namespaceHint, namespacesOf } from './missing-paths.ts'
 
 /** Without a begin, a period is as long. */
@@ -31,6 +32,7 @@ export async function printPathsNow(
     else console.err(problem)
   }
   if (readable.length === 0) return false
+  const replays = new Set(clusters.flatMap(({ id, replay }) => (replay === undefined ? [] : [id])))
   const { made, checkpoint } = await readEachCluster(
     { clusters: readable, period, now, version: console.version },
     { objects, progress: console.progress, warn: console.err },
@@ -44,8 +46,7 @@ export async function printPathsNow(
         collected: input.clusters.map(({ id, windows }) => ({
           cluster: id,
           hasEvidence: windows.some(({ evidence }) => evidence !== null),
-          windows: windows.length,
-          notCollected: windows.filter(({ collected }) => !collected).length,
+          ...toldWindows(windows, period, { now, isEnded: replays.has(id) }),
           // Of whatever state: a path that was open when it was last seen has another one in the period.
           rows: paths.filter((path) => isWantedPath(path, { namespace: wanted.namespace })).length,
         })),

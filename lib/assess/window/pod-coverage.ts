@@ -257,6 +257,18 @@ export function coverageOf(
   return [...merged.entries()].sort(([a], [b]) => compareText(a, b)).flatMap(([, rows]) => joinRows(rows))
 }
 
+/**
+ * Coverage where a query for metrics was not answered: what that would have shown is unknown of every workload, so that nothing of the window counts as observed.
+ */
+export function unanswered(coverage: readonly Coverage[]): Coverage[] {
+  return coverage.map((one) => {
+    const { start: from, end: to } = one.window
+    const gap = { reason: 'source-unreadable', pods: one.pods.total, from, to } as const
+    const unmeshed = one.gaps.filter(({ reason }) => reason === 'no-proxy')
+    return { ...one, observedSeconds: 0, ratio: ratioOf(0, one.expectedSeconds), gaps: [...unmeshed, gap] }
+  })
+}
+
 /** Unobserved time of a pod that has no proxy or is unknown. */
 type Unseen = { readonly expectedSeconds: Seconds; readonly gaps: readonly Stretch[] }
 

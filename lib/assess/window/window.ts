@@ -14,6 +14,7 @@ import {
   podCoverage,
   reusedAddresses,
   vanishedAt,
+  unanswered,
 } from './pod-coverage.ts'
 import { cryptoOf } from './window-crypto.ts'
 import { type ReadEdge, edgesOf } from './path-edges.ts'
@@ -168,13 +169,14 @@ function assessReadable(input: AssessInput): WindowResult {
     : []
   const candidatesOf = tapCandidates(snapshot, { before: listedBefore, after: listedAfter }, facts)
   const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden), candidatesOf })
-  const coverage = coverageOf(
+  const answered = coverageOf(
     cluster,
     window,
     coverageInput,
     byPod,
     listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, { attribute, facts, isWithin }),
   )
+  const coverage = metrics.status === 'partial' ? unanswered(answered) : answered
   const viz = vizReading(snapshot)
   const cryptoErrors: string[] = []
   const crypto = cryptoOf(

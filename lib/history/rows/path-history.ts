@@ -192,15 +192,6 @@ export function within({ from, to }: QueriedPeriod): (window: Pick<Window, 'end'
   return ({ end }) => end > after && (until === undefined || end <= until)
 }
 
-/** Returns how many windows were expected in a period, and how many of them were not collected. */
-export function collectedIn(
-  months: readonly TimelineMonth[],
-  period: QueriedPeriod,
-): { readonly windows: number; readonly notCollected: number } {
-  const all = months.flatMap(({ windows }) => windows.filter(within(period)))
-  return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }
-}
-
 function pieceOf(interval: Interval, stretch: Stretch, first: number): Piece {
   const count = stretch.end - stretch.begin
   const isQuiet = countQuiet(interval.quiet, first, first + count) === count
@@ -289,12 +280,21 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
   }
 }
 
+/** Whether an end of a path is the namespace or workload that is asked for. */
+export function isAbout(
+  { source, destination }: Pick<PathRow, 'source' | 'destination'>,
+  { namespace, workload }: Pick<HistoryQuery, 'namespace' | 'workload'>,
+): boolean {
+  return [source, destination].some(
+    (end: Endpoint) =>
+      (namespace === undefined || end.namespace === namespace) &&
+      (workload === undefined ||
+        (end.name === workload.name && (workload.kind === undefined || end.kind === workload.kind))),
+  )
+}
+
 function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: HistoryQuery): boolean {
-  const isAbout = (end: Endpoint) =>
-    (namespace === undefined || end.namespace === namespace) &&
-    (workload === undefined ||
-      (end.name === workload.name && (workload.kind === undefined || end.kind === workload.kind)))
-  if (!isAbout(row.source) && !isAbout(row.destination)) return false
+  if (!isAbout(row, { namespace, workload })) return false
   if (state === undefined) return true
   return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
 }

@@ -126,7 +126,13 @@ const cluster = {
   collectedUntil: time.nullable(),
   expectedFrom: time.nullable(),
   windows: count,
-  notCollected: count,
+  notCollected: count.meta({
+    description:
+      'Windows that were not collected, in which no proxy was observed, or of which metrics were not all answered.',
+  }),
+  uncoveredSeconds: seconds.meta({
+    description: 'Time of the period, from its first window on, that no window covers.',
+  }),
   coverage: share.nullable(),
   replay,
   problem: z.string().nullable().meta({ description: 'Why nothing can be read of it.' }),
@@ -145,6 +151,7 @@ const comparisonBasis = z.enum(['whole', 'partly', 'not-collected', 'none'])
 const known = z.strictObject({
   windows: count,
   notCollected: count,
+  uncoveredSeconds: seconds,
   expectedFrom: time.nullable(),
   collectedUntil: time.nullable(),
 })

@@ -5,6 +5,8 @@ import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { readPresentOrProblem } from '../../history/history-problem.ts'
 import type { KeptHistories } from '../../history/kept-histories.ts'
 import { type HistoryQuery, rows, within } from '../../history/rows/path-history.ts'
+import { toldWindows } from '../../history/rows/told-windows.ts'
+import { durationWords } from '../../time/dates.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 
 /** How many clusters are read at once: each holds some window results and its months. */
@@ -20,9 +22,11 @@ export type ClusterAnswer = {
   readonly collectedUntil: string | null
   /** The begin of the first window of the period that was expected or collected; null where there is none. Of what lies before it nothing is known. */
   readonly expectedFrom: string | null
-  /** How many windows the period has, and of how many of them nothing can be told. */
+  /** How many windows the period has, and of how many of them nothing, or not everything that was asked for, is known. */
   readonly windows: number
   readonly notCollected: number
+  /** Seconds of the period, from its first window on, that no window covers. */
+  readonly uncoveredSeconds: number
   /** Of the time that proxies lived, the share in which they were seen, 0 to 1; null where nothing was expected. */
   readonly coverage: number | null
   /** It is a replay of what this sentence says; null where it is a cluster that is collected from. */
@@ -37,10 +41,14 @@ export function notKnown(
     problem,
     windows,
     notCollected,
+    uncoveredSeconds,
     expectedFrom,
     collectedUntil,
     replay,
-  }: Pick<ClusterAnswer, 'problem' | 'windows' | 'notCollected' | 'expectedFrom' | 'collectedUntil' | 'replay'>,
+  }: Pick<
+    ClusterAnswer,
+    'problem' | 'windows' | 'notCollected' | 'uncoveredSeconds' | 'expectedFrom' | 'collectedUntil' | 'replay'
+  >,
   period: { readonly from: string; readonly to: string },
 ): string | null {
   if (problem !== null) return problem
@@ -48,6 +56,7 @@ export function notKnown(
   if (notCollected > 0) return `${notCollected} of ${windows} windows of the period were not collected`
   if (toSeconds(expectedFrom) > toSeconds(period.from))
     return `no window before ${expectedFrom} was expected or collected`
+  if (uncoveredSeconds > 0) return `no window covers ${durationWords(uncoveredSeconds)} of the period`
   // Of a replay no window is missed, so that none is counted after its last one.
   if (replay !== null && collectedUntil !== null && toSeconds(collectedUntil) < toSeconds(period.to))
     return `it is a replay, of which nothing after ${collectedUntil} was recorded`
@@ -89,7 +98,7 @@ export async function readCluster(
   if (typeof known === 'string') return { cluster: unreadCluster(cluster, known), rows: [] }
   const { months, episodes } = known
   return {
-    cluster: clusterAnswer(cluster, months, { from, to }).cluster,
+    cluster: clusterAnswer(cluster, months, { from, to }, now).cluster,
     rows: rows(months, episodes, { from, to, ...filters }, { fixOf: () => null, platformNamespaces }),
   }
 }
@@ -99,7 +108,17 @@ type NamedCluster = { readonly id: string; readonly replay?: string | null }
 
 /** What is told of a cluster of which nothing can be read, and why. */
 export function unreadCluster({ id, replay = null }: NamedCluster, problem: string): ClusterAnswer {
-  return { id, collectedUntil: null, expectedFrom: null, windows: 0, notCollected: 0, coverage: null, replay, problem }
+  return {
+    id,
+    collectedUntil: null,
+    expectedFrom: null,
+    windows: 0,
+    notCollected: 0,
+    uncoveredSeconds: 0,
+    coverage: null,
+    replay,
+    problem,
+  }
 }
 
 /** What is known of a cluster in a period, and the end of its last window in it; null where there is none. */
@@ -107,9 +126,10 @@ export function clusterAnswer(
   { id, replay = null }: NamedCluster,
   months: readonly TimelineMonth[],
   period: { readonly from: string; readonly to: string },
+  now: Date,
 ): { readonly cluster: ClusterAnswer; readonly knownUntil: string | null } {
-  const isWithin = within(period)
-  const windows = months.flatMap((month) => month.windows.filter(isWithin))
+  const all = months.flatMap((month) => month.windows)
+  const windows = all.filter(within(period))
   const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
   const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
   return {
@@ -117,8 +137,7 @@ export function clusterAnswer(
       id,
       collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
       expectedFrom: windows[0]?.start ?? null,
-      windows: windows.length,
-      notCollected: windows.filter(({ collected }) => !collected).length,
+      ...toldWindows(all, period, { now, isEnded: replay !== null }),
       coverage: expected === 0 ? null : observed / expected,
       replay,
       problem: null,

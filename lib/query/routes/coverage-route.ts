@@ -57,7 +57,7 @@ export async function answerCoverage(
       ...page,
       items: await concurrently(page.items, AT_ONCE, (window) => itemOf(id, window, objects)),
       period: { from, to },
-      cluster: clusterAnswer(cluster, months, { from, to }).cluster,
+      cluster: clusterAnswer(cluster, months, { from, to }, now).cluster,
     }
   } catch (error) {
     if (error instanceof DamagedError) throw new ProblemError('unreadable', error.message)

@@ -15,6 +15,7 @@ test('notKnown() says what of a period is not known, the worst first, and null o
     expectedFrom: period.from,
     windows: 4,
     notCollected: 0,
+    uncoveredSeconds: 0,
     coverage: 1,
     replay: null,
     problem: null,
@@ -25,6 +26,7 @@ test('notKnown() says what of a period is not known, the worst first, and null o
     [{ expectedFrom: '2026-11-24T12:05:00Z' }, 'no window before 2026-11-24T12:05:00Z was expected or collected'],
     [{ expectedFrom: '2026-11-24T12:05:00Z', notCollected: 1 }, '1 of 4 windows of the period were not collected'],
     [{ collectedUntil: '2026-11-24T12:15:00Z' }, null],
+    [{ uncoveredSeconds: 7200 }, 'no window covers 2 h of the period'],
     [{ replay: 'A replay' }, null],
     [
       { replay: 'A replay', collectedUntil: '2026-11-24T12:15:00Z' },
@@ -54,6 +56,7 @@ test('readCluster() says of a period without windows that nothing is known, and 
       expectedFrom: null,
       windows: 0,
       notCollected: 0,
+      uncoveredSeconds: 0,
       coverage: null,
       replay: null,
       problem: null,
