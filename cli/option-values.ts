@@ -1,4 +1,4 @@
-import { parseTime } from '../lib/time/windows.ts'
+import { TIME_FORM, parseTime } from '../lib/time/windows.ts'
 import { pagesUrl } from '../lib/deliver/send/pages-url.ts'
 import type { ProxiesSetting } from '../lib/model/registry.ts'
 import { STATES } from '../lib/model/path.ts'
@@ -13,9 +13,7 @@ import { type Console, UsageError } from './console.ts'
 export function readTime(option: string, text: string): string {
   const time = parseTime(text)
   if (time !== undefined) return time
-  throw new UsageError(
-    `Cannot read ${option} "${printable(text)}": wanted a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date`,
-  )
+  throw new UsageError(`Cannot read ${option} "${printable(text)}": wanted ${TIME_FORM}`)
 }
 
 /** The present: what `--now` says, else the clock. Throws UsageError. */

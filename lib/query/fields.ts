@@ -6,7 +6,7 @@ import { PATH_CHANGE_KINDS } from '../report/summary/change-summary.ts'
 import { FLOW_CHANGE_KINDS } from '../report/summary/flow-changes.ts'
 import { CLUSTER_ID } from '../store/keys.ts'
 import { PERIOD_FORMS } from '../time/period-forms.ts'
-import { parseTime } from '../time/windows.ts'
+import { TIME_FORM, parseTime } from '../time/windows.ts'
 import { MAX_CURSOR_LENGTH, MAX_ITEMS, USUAL_ITEMS } from './page.ts'
 
 /** A parameter of a query. */
@@ -30,7 +30,6 @@ export type Fields = Readonly<Record<string, Field>>
 /** Longer than any name that Kubernetes allows. */
 const MAX_NAME_LENGTH = 300
 
-const TIME = 'a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date'
 const CURSOR = 'one that came with an earlier page, as it was'
 const ID = 'the id of a cluster: 1 to 63 of a-z, 0-9 and "-"'
 
@@ -43,7 +42,7 @@ const time = z.string().transform((text, context) => {
 })
 const timeOf = (about: string): Field<typeof time> => ({
   schema: time,
-  wanted: TIME,
+  wanted: TIME_FORM,
   about,
   example: '2026-11-24T12:30:00Z',
   json: { type: 'string', format: 'date-time' },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { parseJson } from '../text/parse-json.ts'
+import { parseTime } from '../time/windows.ts'
 import { ProblemError, badParameter } from './problem.ts'
 
 /** The most items of a page, and how many it has where nobody says. */
@@ -18,7 +19,7 @@ const cursorSchema = z.strictObject({
   /** Of which question: a digest of its parameters. */
   q: z.string().regex(/^[0-9a-f]{16}$/),
   /** Up to when the first page looked, RFC 3339. */
-  u: z.iso.datetime(),
+  u: z.iso.datetime().refine((time) => parseTime(time) !== undefined),
   /** How many items came before. */
   n: z.int().positive().max(1e9),
   /** A digest of these, so that no item is lost or doubled where they changed meanwhile. */

@@ -1,5 +1,5 @@
 import { Temporal } from 'temporal-polyfill'
-import { parseTime, toSeconds } from './windows.ts'
+import { isInYears, parseTime, toSeconds } from './windows.ts'
 import { type WeekPeriod, weekPeriod } from './week.ts'
 import { PERIOD_FORMS } from './period-forms.ts'
 import { checkedZone } from './checked-zone.ts'
@@ -20,7 +20,7 @@ export function parsePeriod(text: string, timeZone: string): WeekPeriod {
         : text
   if (/^\d{4}-\d\d-\d\d$/.test(day)) {
     const zone = checkedZone(timeZone)
-    const first = dayOf(day)
+    const first = isInYears(day) ? dayOf(day) : undefined
     if (first === undefined) throw wrong
     const start = (of: Temporal.PlainDate) =>
       of.toZonedDateTime({ timeZone: zone }).toInstant().toString({ smallestUnit: 'second' })

@@ -1,17 +1,19 @@
 import { Temporal } from 'temporal-polyfill'
 import { checkedZone } from './checked-zone.ts'
+import { YEARS, isInYears } from './windows.ts'
 
 /** A period as `(from, to]`, RFC 3339 in UTC. */
 export type WeekPeriod = { readonly from: string; readonly to: string }
 
 /**
  * The begin and end of an ISO week (`2026-W47`) in a time zone: Monday 00:00 to Monday 00:00, which is 167 or 169 hours if clocks change. Throws a RangeError
- * with the wanted form for a week that does not exist or an unknown IANA zone.
+ * with the wanted form for a week that does not exist or lies outside of the known years, or an unknown IANA zone.
  */
 export function weekPeriod(week: string, timeZone: string): WeekPeriod {
   const [, year, number] = /^(\d{4})-W(\d\d)$/.exec(week) ?? []
   if (year === undefined || number === undefined)
     throw new RangeError(`Cannot read week "${week}": wanted an ISO week, such as 2026-W47`)
+  if (!isInYears(week)) throw new RangeError(`Cannot read week "${week}": wanted a year ${YEARS}`)
   // January 4 is always in week 1.
   const fourth = Temporal.PlainDate.from({ year: Number(year), month: 1, day: 4 })
   const monday = fourth.subtract({ days: fourth.dayOfWeek - 1 }).add({ weeks: Number(number) - 1 })

@@ -57,14 +57,32 @@ export function timeOf(at: Date): string {
   return toTime(Math.floor(at.getTime() / 1000))
 }
 
-/** Parses a time that a person wrote, with its zone or as a UTC date, to RFC 3339 in UTC; undefined if it is invalid. */
+/** The years that a person may name. Times some years before and after them can still be written, such as the window or the period around a time. */
+const FIRST_YEAR = 1970
+const LAST_YEAR = 9998
+
+/** Those years, in words. */
+export const YEARS = `from ${FIRST_YEAR} to ${LAST_YEAR}`
+
+/** The form of a time that {@link parseTime} accepts, in words. */
+export const TIME_FORM = `a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date, ${YEARS}`
+
+/** Whether a person may name a time: whether the year in UTC that RFC 3339 text, or the name of a period, begins with is one of {@link YEARS}. */
+export function isInYears(text: string): boolean {
+  const year = /^\d{4}(?=-)/.exec(text)
+  return year !== null && Number(year[0]) >= FIRST_YEAR && Number(year[0]) <= LAST_YEAR
+}
+
+/** Parses a time that a person wrote, with its zone or as a UTC date, to RFC 3339 in UTC; undefined if it has another form than {@link TIME_FORM}. */
 export function parseTime(text: string): string | undefined {
   const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
   if (!isTime) return undefined
   try {
     // Dates that do not exist, such as 30 February, would be read as days of the next month.
     const [date = ''] = text.split(/[T ]/)
-    return new Date(date).toISOString().startsWith(date) ? toTime(toSeconds(text.replace(' ', 'T'))) : undefined
+    if (!new Date(date).toISOString().startsWith(date)) return undefined
+    const time = toTime(toSeconds(text.replace(' ', 'T')))
+    return isInYears(time) ? time : undefined
   } catch {
     return undefined
   }

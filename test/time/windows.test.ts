@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isMoment, toSeconds, toTime, windowAfter, windowOf, windowsBetween } from '../../lib/time/windows.ts'
+import {
+  isMoment,
+  parseTime,
+  toSeconds,
+  toTime,
+  windowAfter,
+  windowOf,
+  windowsBetween,
+} from '../../lib/time/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model/time.ts'
 import type { WindowMinutes, WindowSetting } from '../../lib/model/time.ts'
 import { errorText } from '../support/texts/matches-text.ts'
@@ -57,6 +65,22 @@ test('toSeconds() and toTime() are RFC 3339 in UTC, and refuse what is no time',
   assert.equal(toTime(253_402_300_799), '9999-12-31T23:59:59Z')
   for (const seconds of [1e14, 1e308, -1e12, NaN, Infinity, 253_402_300_800])
     assert.throws(() => toTime(seconds), /^RangeError: Cannot write .* s as a time: wanted a year from 0 to 9999$/)
+})
+
+test('parseTime() reads times of the years from 1970 to 9998, around which every window and period can be written', () => {
+  assert.equal(parseTime('2026-11-24 13:30:00+01:00'), '2026-11-24T12:30:00Z')
+  assert.equal(parseTime('1970-01-01'), '1970-01-01T00:00:00Z')
+  assert.equal(parseTime('9998-12-31T23:59:59.999Z'), '9998-12-31T23:59:59.999Z')
+  for (const text of [
+    '0000-01-01',
+    '1969-12-31T23:59:59.999Z',
+    '1970-01-01T00:00:00+14:00',
+    '9998-12-31T23:59:59-01:00',
+    '9999-01-01',
+    '9999-12-31T23:59:59.999Z',
+    '+010000-01-01T00:00:00Z',
+  ])
+    assert.equal(parseTime(text), undefined, text)
 })
 
 test('isMoment() says of which numbers of others toTime() can make a time', () => {

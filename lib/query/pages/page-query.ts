@@ -3,7 +3,7 @@ import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
 import { PATH_CHANGE_KINDS, type PathChangeKind } from '../../report/summary/change-summary.ts'
 import { isClusterId } from '../../store/keys.ts'
 import { printable } from '../../text/printable.ts'
-import { parseTime, toSeconds } from '../../time/windows.ts'
+import { YEARS, parseTime, toSeconds } from '../../time/windows.ts'
 import { ProblemError, badParameter, quoted } from '../problem.ts'
 
 /** How long back a page looks, by the word in its address: in days, and as people say it. */
@@ -118,7 +118,8 @@ function timeOf(text: string | undefined, now: Date): Pick<SiteQuery, 'at' | 'pa
 /** What a field for date and time of a browser sends has no zone: all times here are UTC. */
 function timeText(name: PageParameter, text: string): string {
   const parsed = parseTime(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? `${text}Z` : text)
-  if (parsed === undefined) throw badParameter(name, text, 'a time such as 2026-11-24T12:30:00Z, or a UTC date')
+  if (parsed === undefined)
+    throw badParameter(name, text, `a time such as 2026-11-24T12:30:00Z, or a UTC date, ${YEARS}`)
   return parsed
 }
 

@@ -7,6 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { assessWindow } from '../../../lib/assess/window/window.ts'
 import { deriveCluster } from '../../../lib/history/derive.ts'
+import { encodeCursor } from '../../../lib/query/page.ts'
 import type { Waiver } from '../../../lib/model/judgement.ts'
 import { checkProof } from '../../../lib/seal/verify/prove.ts'
 import { verifierOf } from '../../../lib/seal/tlog/note.ts'
@@ -254,6 +255,12 @@ test('a waiver that names no cluster is about every one, and its standing is tol
   assert.deepEqual(await ids('north', '?at=2027-02-01&limit=1'), [['one', 'expired']])
 })
 
+/** A cursor of a form that could have been given, but for its time. */
+function ancientCursor(): string {
+  const [q, d] = ['0'.repeat(16), '0'.repeat(16)]
+  return encodeCursor({ v: 1, q, u: '0000-01-01T00:00:00Z', n: 1, d })
+}
+
 const BAD: readonly [path: string, parameter: string][] = [
   ['/v1/diff', 'from'],
   ['/v1/diff?from=2026-11-23', 'to'],
@@ -270,6 +277,16 @@ const BAD: readonly [path: string, parameter: string][] = [
   ['/v1/clusters/north/coverage?cluster=east', 'cluster'],
   ['/v1/clusters/north/crypto?limit=1', 'limit'],
   ['/v1/waivers?at=soon', 'at'],
+  ['/v1/edges?at=0000-01-01', 'at'],
+  ['/v1/edges?at=9999-12-31T23:59:59.999Z', 'at'],
+  ['/v1/clusters/north/crypto?at=0000-01-01', 'at'],
+  ['/v1/flow?before=0000-01-01', 'before'],
+  ['/v1/paths?to=0000-01-05', 'to'],
+  ['/v1/episodes?to=0000-01-05', 'to'],
+  ['/v1/clusters/north/coverage?to=0000-01-05', 'to'],
+  ['/v1/diff?from=0000-01&to=0000-02', 'from'],
+  ['/v1/diff?from=0000-01-01/2026-11-23&to=2026-11-24', 'from'],
+  [`/v1/paths?cursor=${ancientCursor()}`, 'cursor'],
   [`/v1/evidence/${WINDOW}/north?limit=1`, 'limit'],
 ]
 for (const [path, parameter] of BAD)
