@@ -10,6 +10,12 @@ export const MAX_ITEMS = 1000
 /** How many items a page has where nobody says. */
 export const USUAL_ITEMS = 100
 
+/**
+ * The most items before a page. Whoever makes a page holds all items before it in memory, so a forged cursor must not decide how many that are. Longer lists are
+ * refused: see {@link pageOf}.
+ */
+export const MAX_PLACE = 1_000_000
+
 /** Nothing that we gave is longer. */
 export const MAX_CURSOR_LENGTH = 500
 
@@ -21,7 +27,7 @@ const cursorSchema = z.strictObject({
   /** Up to when the first page looked, RFC 3339. */
   u: z.iso.datetime().refine((time) => parseTime(time) !== undefined),
   /** How many items came before. */
-  n: z.int().positive().max(1e9),
+  n: z.int().positive().max(MAX_PLACE),
   /** A digest of these, so that no item is lost or doubled where they changed meanwhile. */
   d: z.string().regex(/^[0-9a-f]{16}$/),
 })
@@ -48,6 +54,16 @@ function digestOf(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
+/** Throws a `ProblemError` for the cursor of another question. Called before anything is read: what is read depends on where a cursor begins. */
+export function checkCursor({ cursor, question }: Pick<PageQuery, 'cursor' | 'question'>): void {
+  if (cursor === undefined || cursor.q === digestOf(question)) return
+  throw new ProblemError(
+    'bad-parameter',
+    'Cannot use the cursor: it belongs to other parameters, wanted those of the first page',
+    'cursor',
+  )
+}
+
 /** A page of a list, and the cursor of the next one; null on the last. */
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null; readonly isFirst: boolean }
 
@@ -64,7 +80,8 @@ export type PageQuery = {
 
 /**
  * Cuts a page out of a whole list. Pages joined are the list as the last page found it, whatever their limits: what comes after the cursor may have changed
- * meanwhile. Throws a `ProblemError` for the cursor of another question, and where what was given already is not what the list begins with now.
+ * meanwhile. Throws a `ProblemError` for the cursor of another question, where what was given already is not what the list begins with now, and where the next
+ * page would lie behind {@link MAX_PLACE} items: no list is cut short.
  *
  * @param nameOf what tells an item from all others, so that any change of what was given shows
  */
@@ -73,14 +90,8 @@ export function pageOf<T>(
   { limit, cursor, question, until }: PageQuery,
   nameOf: (item: T) => unknown,
 ): Page<T> {
-  const q = digestOf(question)
+  checkCursor({ cursor, question })
   const given = (count: number): string => digestOf(list.slice(0, count).map(nameOf))
-  if (cursor !== undefined && cursor.q !== q)
-    throw new ProblemError(
-      'bad-parameter',
-      'Cannot use the cursor: it belongs to other parameters, wanted those of the first page',
-      'cursor',
-    )
   if (cursor !== undefined && cursor.d !== given(cursor.n))
     throw new ProblemError(
       'history-changed',
@@ -89,9 +100,15 @@ export function pageOf<T>(
     )
   const begin = cursor?.n ?? 0
   const end = begin + limit
+  if (end < list.length && end > MAX_PLACE)
+    throw new ProblemError(
+      'bad-parameter',
+      `Cannot list more than ${MAX_PLACE} items: wanted fewer, such as those of a shorter period or of one cluster`,
+      'cursor',
+    )
   return {
     items: list.slice(begin, end),
-    next: end < list.length ? encodeCursor({ v: 1, q, u: until, n: end, d: given(end) }) : null,
+    next: end < list.length ? encodeCursor({ v: 1, q: digestOf(question), u: until, n: end, d: given(end) }) : null,
     isFirst: begin === 0,
   }
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Cursor, MAX_ITEMS, decodeCursor, encodeCursor, pageOf } from '../../lib/query/page.ts'
+import { type Cursor, MAX_ITEMS, MAX_PLACE, decodeCursor, encodeCursor, pageOf } from '../../lib/query/page.ts'
 import { ProblemError } from '../../lib/query/problem.ts'
 
 const until = '2026-11-24T12:20:00Z'
@@ -13,7 +14,7 @@ const cursors: fc.Arbitrary<Cursor> = fc.record({
   v: fc.constant(1 as const),
   q: hex16,
   u: fc.constant(until),
-  n: fc.integer({ min: 1, max: 1e9 }),
+  n: fc.integer({ min: 1, max: MAX_PLACE }),
   d: hex16,
 })
 
@@ -93,7 +94,7 @@ test('what is no cursor is a problem, never another error and never a place in t
       .map(([cursor, name, value]) => ({ ...cursor, [name]: value }))
       .filter(({ v, q, d, n, u, ...rest }) => {
         const isHex = [q, d].every((text) => typeof text === 'string' && /^[0-9a-f]{16}$/.test(text))
-        const isPlace = Number.isInteger(n) && Number(n) > 0 && Number(n) <= 1e9
+        const isPlace = Number.isInteger(n) && Number(n) > 0 && Number(n) <= MAX_PLACE
         return v !== 1 || !isHex || !isPlace || u !== until || Object.keys(rest).length > 0
       })
       .map((content) => Buffer.from(JSON.stringify(content)).toString('base64url')),
@@ -108,6 +109,21 @@ test('what is no cursor is a problem, never another error and never a place in t
       )
     }),
   )
+})
+
+test('no cursor leads further into a list than decodeCursor() takes: a longer list is refused, and never cut', () => {
+  const list = Array.from({ length: MAX_PLACE + 1 }, () => 0)
+  const pageAt = (n: number, of: readonly number[]) => {
+    const d = createHash('sha256')
+      .update(JSON.stringify(list.slice(0, n)))
+      .digest('hex')
+      .slice(0, 16)
+    const q = createHash('sha256').update(JSON.stringify('all')).digest('hex').slice(0, 16)
+    return pageOf(of, { limit: 1, cursor: { v: 1, q, u: until, n, d }, question: 'all', until }, (item) => item)
+  }
+  assert.equal(decodeCursor(pageAt(MAX_PLACE - 1, list).next ?? '').n, MAX_PLACE)
+  assert.deepEqual(pageAt(MAX_PLACE, list), { items: [0], next: null, isFirst: false })
+  assert.throws(() => pageAt(MAX_PLACE, [...list, 0]), ProblemError)
 })
 
 test('a cursor that was forged to lie behind the end is a problem, since an empty page would read as the end', () => {

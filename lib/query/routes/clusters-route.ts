@@ -6,7 +6,7 @@ import type { Objects } from '../../store/objects/objects.ts'
 import { readClusters } from '../../store/registry/registry.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import { CLUSTERS_AT_ONCE, type ClusterAnswer, readCluster } from './cluster-history.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { ClustersQuery } from '../parameters.ts'
 
 /** A registered cluster, and what is known of it lately. */
@@ -33,9 +33,10 @@ export async function answerClusters(
     histories,
   }: { readonly objects: Objects; readonly now: Date; readonly histories?: KeptHistories | undefined },
 ): Promise<ClustersAnswer> {
+  const question = ['clusters', grant.clusters, from, to]
+  checkCursor({ cursor, question })
   const registered = await readClusters({ objects })
   const seen = registered.filter(({ id }) => maySee(grant, id))
-  const question = ['clusters', grant.clusters, from, to]
   const page = pageOf(seen, { limit, cursor, question, until: to }, ({ id }) => id)
   const items = await concurrently(page.items, CLUSTERS_AT_ONCE, async (cluster): Promise<ClusterItem> => {
     // Of the paths nothing is told; of these most is kept.

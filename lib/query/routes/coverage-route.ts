@@ -8,7 +8,7 @@ import type { Coverage } from '../../model/window.ts'
 import { DamagedError } from '../../store/objects/derived-object.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { CoverageQuery } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
 import { namedCluster } from './asked-clusters.ts'
@@ -42,17 +42,19 @@ export async function answerCoverage(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<CoverageAnswer> {
+  const question = ['coverage', id, grant.clusters, from, to]
+  checkCursor({ cursor, question })
   const cluster = await namedCluster(id, grant, objects)
   const problem = await historyProblem(cluster, objects)
   if (problem !== undefined) throw new ProblemError('unreadable', problem)
   try {
     const { months } = await readPresent(cluster, now, objects, { from, to })
     const windows = months.flatMap((month) => month.windows).filter(within({ from, to }))
-    const page = pageOf(
-      windows.toReversed(),
-      { limit, cursor, question: ['coverage', id, grant.clusters, from, to], until: to },
-      ({ start, end, evidence }) => [start, end, evidence],
-    )
+    const page = pageOf(windows.toReversed(), { limit, cursor, question, until: to }, ({ start, end, evidence }) => [
+      start,
+      end,
+      evidence,
+    ])
     return {
       ...page,
       items: await concurrently(page.items, AT_ONCE, (window) => itemOf(id, window, objects)),

@@ -2,7 +2,7 @@ import type { PathChange } from '../../report/summary/change-summary.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
 import { type Diff, changeJson, readDiff } from '../diff.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { DiffQuery } from '../parameters.ts'
 import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 
@@ -18,10 +18,11 @@ export async function answerDiff(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<DiffAnswer> {
+  const question = ['diff', { ids, change, before, period }, grant.clusters]
+  checkCursor({ cursor, question })
   const clusters = await requestedClusters(ids, grant, objects)
   const diff = await readDiff(clusters, { before, period }, { objects, now })
   throwIfUnread(diff.clusters.map(({ problem }) => problem))
-  const question = ['diff', { ids, change, before, period }, grant.clusters]
   const items = diff.changes.all.filter(({ kind }) => change === undefined || kind === change)
   return {
     ...diff,

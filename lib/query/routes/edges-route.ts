@@ -7,7 +7,7 @@ import type { Crypto, WindowResult } from '../../model/window.ts'
 import { type EdgeRow, edgeRows } from '../../report/terminal/edge-rows.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { EdgesQuery } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
 import { requestedClusters, namedCluster, throwIfUnread } from './asked-clusters.ts'
@@ -39,6 +39,8 @@ export async function answerEdges(
   grant: Grant,
   { objects }: { readonly objects: Objects },
 ): Promise<EdgesAnswer> {
+  const question = ['edges', { ids, kind, namespace, at }, grant.clusters]
+  checkCursor({ cursor, question })
   const clusters = await requestedClusters(ids, grant, objects)
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
     const result = await windowOrProblem(cluster, at, until, objects)
@@ -48,7 +50,6 @@ export async function answerEdges(
     return { id, replay, window: result.window, problem: null, isDamaged: false, rows }
   })
   throwIfUnread(read.map(({ problem, isDamaged }) => (isDamaged ? problem : null)))
-  const question = ['edges', { ids, kind, namespace, at }, grant.clusters]
   const page = pageOf(
     read.flatMap(({ rows }) => rows),
     { limit, cursor, question, until },

@@ -3,7 +3,7 @@ import type { Objects } from '../../store/objects/objects.ts'
 import { declaredSettings, declaredWaivers } from '../../store/registry/declarations.ts'
 import type { Grant } from '../access/access.ts'
 import { type EpisodeRow, byNewest, readEpisodes } from '../episodes.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { EpisodesQuery } from '../parameters.ts'
 import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 import { CLUSTERS_AT_ONCE, type ClusterAnswer } from './cluster-history.ts'
@@ -23,6 +23,8 @@ export async function answerEpisodes(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<EpisodesAnswer> {
+  const question = ['episodes', { ids, ...filters }, grant.clusters, from, to]
+  checkCursor({ cursor, question })
   const clusters = await requestedClusters(ids, grant, objects)
   const { platformNamespaces } = await declaredSettings(objects)
   const { declared: waivers } = await declaredWaivers(objects)
@@ -36,10 +38,11 @@ export async function answerEpisodes(
     return answer
   })
   throwIfUnread(read.map(({ problem }) => problem))
-  const page = pageOf(
-    found,
-    { limit, cursor, question: ['episodes', { ids, ...filters }, grant.clusters, from, to], until: to },
-    ({ cluster, episode }) => [cluster, episode.id, episode.endedAt, episode.ending],
-  )
+  const page = pageOf(found, { limit, cursor, question, until: to }, ({ cluster, episode }) => [
+    cluster,
+    episode.id,
+    episode.endedAt,
+    episode.ending,
+  ])
   return { ...page, period: { from, to }, collected: collectedOf(read, { from, to }), clusters: read }
 }

@@ -2,7 +2,7 @@ import { FLOW_CHANGE_KINDS, type FlowChange, type FlowChangeKind } from '../../r
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
 import { type FlowDifference, type FlowCluster, readFlow } from '../flow.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { FlowQuery } from '../parameters.ts'
 import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 
@@ -22,10 +22,11 @@ export async function answerFlow(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<FlowAnswer> {
+  const question = ['flow', { ids, change, before, askedAt }, grant.clusters]
+  checkCursor({ cursor, question })
   const asked = await requestedClusters(ids, grant, objects)
   const { paths, judgedClasses: _, clusters, ...flow } = await readFlow(asked, { before, at }, { objects, now })
   throwIfUnread(clusters.map(({ problem }) => problem))
-  const question = ['flow', { ids, change, before, askedAt }, grant.clusters]
   return {
     ...flow,
     clusters: clusters.map(({ classes: _1, ...cluster }) => cluster),

@@ -9,7 +9,7 @@ import { compareText } from '../../text/order.ts'
 import type { Grant } from '../access/access.ts'
 import { requestedClusters, throwIfUnread } from './asked-clusters.ts'
 import { type ClusterAnswer, clustersAtOnce, notKnown, readCluster } from './cluster-history.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { PathsQuery } from '../parameters.ts'
 
 /** A page of what the paths were, and what must be known to read it. */
@@ -33,9 +33,12 @@ export async function answerPaths(
     histories,
   }: { readonly objects: Objects; readonly now: Date; readonly histories?: KeptHistories | undefined },
 ): Promise<PathsAnswer> {
+  const { limit, cursor, from, to, ...filters } = query
+  // Not what the period comes to, since that moves with the clock where nobody says it.
+  const question = ['paths', filters, grant.clusters, from, to]
+  checkCursor({ cursor, question })
   const clusters = await requestedClusters(query.clusters, grant, objects)
   const { platformNamespaces } = await declaredSettings(objects)
-  const { limit, cursor, from, to, ...filters } = query
   // Of many clusters only the rows up to the end of the page are in memory, and one that tells that there are more.
   const wanted = (cursor?.n ?? 0) + limit + 1
   let found: readonly PathRow[] = []
@@ -51,12 +54,14 @@ export async function answerPaths(
   })
   throwIfUnread(read.map(({ problem }) => problem))
   const { declared: waivers } = await declaredWaivers(objects)
-  const page = pageOf(
-    found,
-    // Not what the period comes to, since that moves with the clock where nobody says it.
-    { limit, cursor, question: ['paths', filters, grant.clusters, from, to], until: to },
-    (row) => [row.cluster, row.pathId, row.from, row.to, row.state, row.outcome],
-  )
+  const page = pageOf(found, { limit, cursor, question, until: to }, (row) => [
+    row.cluster,
+    row.pathId,
+    row.from,
+    row.to,
+    row.state,
+    row.outcome,
+  ])
   return {
     ...page,
     items: waivedRows(

@@ -4,7 +4,7 @@ import type { Objects } from '../../store/objects/objects.ts'
 import { type ReportRecord, readAmongReports, readDocument, readReport } from '../../store/evidence/report-records.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import type { ApiAnswer } from '../answer.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { PageParameters } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
 import {
@@ -86,6 +86,8 @@ export async function answerReports(
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: string },
 ): Promise<Page<ReportItem> & { readonly unreadable: readonly string[] }> {
+  const question = ['reports', grant.clusters]
+  checkCursor({ cursor, question })
   const keys: string[] = []
   for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)
   const records = await concurrently(keys.toReversed(), AT_ONCE, async (key) => ({
@@ -95,11 +97,7 @@ export async function answerReports(
   const seen = records.flatMap(({ key, record }) =>
     record !== undefined && record !== 'unreadable' && isGranted(record, grant) ? [{ key, record }] : [],
   )
-  const page = pageOf(
-    seen,
-    { limit, cursor, question: ['reports', grant.clusters], until: cursor?.u ?? now },
-    ({ key }) => key,
-  )
+  const page = pageOf(seen, { limit, cursor, question, until: cursor?.u ?? now }, ({ key }) => key)
   const unreadable = records.filter(({ record }) => record === 'unreadable').map(({ key }) => key)
   const packed = await packedReports(grant, objects)
   return {

@@ -5,7 +5,7 @@ import { declaredWaivers } from '../../store/registry/declarations.ts'
 import { readClusters } from '../../store/registry/registry.ts'
 import { matchesPattern } from '../../text/pattern.ts'
 import { type Grant, maySee } from '../access/access.ts'
-import { type Page, pageOf } from '../page.ts'
+import { type Page, checkCursor, pageOf } from '../page.ts'
 import type { PageParameters } from '../parameters.ts'
 
 /** A page of the waivers in the register, and which change put them there; null where nobody ever declared any. */
@@ -19,14 +19,12 @@ export async function answerWaivers(
   grant: Grant,
   objects: Objects,
 ): Promise<WaiversAnswer> {
+  const question = ['waivers', grant.clusters, at]
+  checkCursor({ cursor, question })
   const { declared, change } = await declaredWaivers(objects)
   const seen = (await readClusters({ objects })).filter(({ id }) => maySee(grant, id))
   const about = declared.filter(isWaiverFor(grant, seen))
-  const page = pageOf(
-    about,
-    { limit, cursor, question: ['waivers', grant.clusters, at], until: at },
-    ({ id, ...waiver }) => [id, waiver],
-  )
+  const page = pageOf(about, { limit, cursor, question, until: at }, ({ id, ...waiver }) => [id, waiver])
   return { ...page, items: page.items.map((waiver) => waiverStatus(waiver, at)), change }
 }
 

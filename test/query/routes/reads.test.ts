@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { writeSyntheticStore } from '../../../bench/synthetic-store.ts'
 import { createApi } from '../../../lib/query/api.ts'
+import { encodeCursor } from '../../../lib/query/page.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 
@@ -14,17 +15,21 @@ before(async () => {
   await writeSyntheticStore({ clusters: 3, days: 100, paths: 6 }, stored)
 })
 
-/** Asks a new server, and gives what it read for the last question beside registrations and what was declared. */
-async function readsOf(...paths: readonly string[]): Promise<readonly string[]> {
-  let reads: string[] = []
-  const objects: Objects = { ...stored, get: (key) => (reads.push(key), stored.get(key)) }
-  const app = createApi('test', {
+/** A server of a store. */
+function serverOf(objects: Objects): ReturnType<typeof createApi> {
+  return createApi('test', {
     objects,
     now: () => NOW,
     access: async () => ({ subject: 'test', clusters: 'all' }),
     isHealthy: async () => true,
     log: () => undefined,
   })
+}
+
+/** Asks a new server, and gives what it read for the last question beside registrations and what was declared. */
+async function readsOf(...paths: readonly string[]): Promise<readonly string[]> {
+  let reads: string[] = []
+  const app = serverOf({ ...stored, get: (key) => (reads.push(key), stored.get(key)) })
   for (const path of paths) {
     reads = []
     const response = await app.fetch(new Request(`http://127.0.0.1${path}`))
@@ -60,4 +65,20 @@ test('what was not encrypted reads one object of each cluster once it was asked 
   assert.ok((await readsOf(path)).length > 9)
   const states = [0, 1, 2].map((index) => `state/cluster-000${index}.json`)
   assert.deepEqual((await readsOf(path, `${path}&limit=7`)).toSorted(), states)
+})
+
+test('a cursor of other parameters, or of a place that no cursor has, is refused before anything is read', async () => {
+  const reads: string[] = []
+  const app = serverOf({ ...stored, get: (key) => (reads.push(key), stored.get(key)) })
+  const cursorAt = (n: number) =>
+    encodeCursor({ v: 1, q: '0'.repeat(16), u: '2026-04-11T00:00:00Z', n, d: '0'.repeat(16) })
+  const lists = ['paths', 'episodes', 'edges', 'clusters', 'clusters/cluster-0001/coverage', 'reports', 'waivers']
+  const times = ['diff?from=2026-04-08&to=2026-04-09', 'flow?before=2026-04-08']
+  for (const list of [...lists, ...times])
+    for (const n of [1, 1e9]) {
+      const address = `http://127.0.0.1/v1/${list}${list.includes('?') ? '&' : '?'}cursor=${cursorAt(n)}`
+      const response = await app.fetch(new Request(address))
+      const { parameter } = (await response.json()) as { parameter: unknown }
+      assert.deepEqual([response.status, parameter, reads], [400, 'cursor', []], address)
+    }
 })
