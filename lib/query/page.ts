@@ -17,7 +17,7 @@ export const USUAL_ITEMS = 100
 export const MAX_PLACE = 1_000_000
 
 /** Nothing that we gave is longer. */
-export const MAX_CURSOR_LENGTH = 500
+export const MAX_CURSOR_LENGTH = 1200
 
 const cursorSchema = z.strictObject({
   /** Version of this form. */
@@ -30,6 +30,8 @@ const cursorSchema = z.strictObject({
   n: z.int().positive().max(MAX_PLACE),
   /** A digest of these, so that no item is lost or doubled where they changed meanwhile. */
   d: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Of which windows the list is made; absent where the parameters decide that. */
+  w: z.string().exactOptional(),
 })
 
 /** Where a page begins. Holds nothing that gives access: a forged one leads to another place of the same list at most. */
@@ -49,14 +51,14 @@ export function decodeCursor(text: string): Cursor {
   throw badParameter('cursor', text, 'one that came with an earlier page, as it was')
 }
 
-/** A digest of a question: what the cursor of one is worth for another. */
-function digestOf(parts: unknown): string {
+/** A digest that tells a question, a list or anything else that is JSON from any other. */
+export function shortDigest(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
 /** Throws a `ProblemError` for the cursor of another question. Called before anything is read: what is read depends on where a cursor begins. */
 export function checkCursor({ cursor, question }: Pick<PageQuery, 'cursor' | 'question'>): void {
-  if (cursor === undefined || cursor.q === digestOf(question)) return
+  if (cursor === undefined || cursor.q === shortDigest(question)) return
   throw new ProblemError(
     'bad-parameter',
     'Cannot use the cursor: it belongs to other parameters, wanted those of the first page',
@@ -76,6 +78,8 @@ export type PageQuery = {
   readonly question: unknown
   /** Up to when was looked, RFC 3339. */
   readonly until: string
+  /** Of which windows the list is made, as the cursor keeps it; absent where the parameters decide that. */
+  readonly windows?: string | undefined
 }
 
 /**
@@ -87,17 +91,18 @@ export type PageQuery = {
  */
 export function pageOf<T>(
   list: readonly T[],
-  { limit, cursor, question, until }: PageQuery,
+  { limit, cursor, question, until, windows }: PageQuery,
   nameOf: (item: T) => unknown,
 ): Page<T> {
   checkCursor({ cursor, question })
-  const given = (count: number): string => digestOf(list.slice(0, count).map(nameOf))
+  const given = (count: number): string => shortDigest(list.slice(0, count).map(nameOf))
   if (cursor !== undefined && cursor.d !== given(cursor.n))
     throw new ProblemError(
       'history-changed',
       'Cannot give the next page: what was listed before it changed since then, begin again without the cursor',
       'cursor',
     )
+  const pins = windows === undefined ? {} : { w: windows }
   const begin = cursor?.n ?? 0
   const end = begin + limit
   if (end < list.length && end > MAX_PLACE)
@@ -108,7 +113,10 @@ export function pageOf<T>(
     )
   return {
     items: list.slice(begin, end),
-    next: end < list.length ? encodeCursor({ v: 1, q: digestOf(question), u: until, n: end, d: given(end) }) : null,
+    next:
+      end < list.length
+        ? encodeCursor({ v: 1, q: shortDigest(question), u: until, n: end, d: given(end), ...pins })
+        : null,
     isFirst: begin === 0,
   }
 }

@@ -1,17 +1,18 @@
 import { concurrently } from '../../concurrently.ts'
 import { historyProblem, readOrDamaged } from '../../history/history-problem.ts'
-import { collectedWindow } from '../../history/window-at.ts'
+import { type WantedWindow, collectedWindow } from '../../history/window-at.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { Window } from '../../model/time.ts'
 import type { Crypto, WindowResult } from '../../model/window.ts'
 import { type EdgeRow, edgeRows } from '../../report/terminal/edge-rows.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
-import { type Page, checkCursor, pageOf } from '../page.ts'
+import { type Cursor, type Page, checkCursor, pageOf } from '../page.ts'
 import type { EdgesQuery } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
 import { requestedClusters, namedCluster, throwIfUnread } from './asked-clusters.ts'
 import { CLUSTERS_AT_ONCE } from './cluster-history.ts'
+import { encodePins, pinnedStarts } from './pinned-windows.ts'
 
 /** Which window of a cluster is told. */
 export type EdgesCluster = {
@@ -42,8 +43,9 @@ export async function answerEdges(
   const question = ['edges', { ids, kind, namespace, at }, grant.clusters]
   checkCursor({ cursor, question })
   const clusters = await requestedClusters(ids, grant, objects)
-  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
-    const result = await windowOrProblem(cluster, at, until, objects)
+  const starts = at === undefined && cursor !== undefined ? startsOf(cursor, clusters) : undefined
+  const read = await concurrently([...clusters.entries()], CLUSTERS_AT_ONCE, async ([index, cluster]) => {
+    const result = await windowOrProblem(cluster, { start: starts?.[index], at, until }, objects)
     const { id, replay = null } = cluster
     if ('problem' in result) return { ...result, id, replay, window: null, rows: [] }
     const rows = edgeRows(result, { kind, namespace, exempt: 'all' })
@@ -52,7 +54,7 @@ export async function answerEdges(
   throwIfUnread(read.map(({ problem, isDamaged }) => (isDamaged ? problem : null)))
   const page = pageOf(
     read.flatMap(({ rows }) => rows),
-    { limit, cursor, question, until },
+    { limit, cursor, question, until, windows: at === undefined ? (cursor?.w ?? pinsOf(read, until)) : undefined },
     ({ cluster, path }) => [cluster, path.pathId, path.state, path.outcome],
   )
   const missing = read.filter(({ window }) => window === null).length
@@ -61,6 +63,25 @@ export async function answerEdges(
     collected: missing === read.length ? 'none' : missing > 0 ? 'partly' : 'all',
     clusters: read.map(({ id, window, replay, problem }) => ({ id, window, replay, problem })),
   }
+}
+
+function pinsOf(read: readonly Pick<EdgesCluster, 'id' | 'window'>[], until: string): string {
+  return encodePins(
+    read.map(({ id, window }) => ({ id, start: window?.start ?? null })),
+    until,
+  )
+}
+
+/** The windows of which the first page was. Throws a `ProblemError` where it was not of these clusters. */
+function startsOf({ u, w = '' }: Cursor, clusters: readonly Cluster[]): readonly (string | null)[] {
+  const ids = clusters.map(({ id }) => id)
+  const starts = pinnedStarts(w, ids, u)
+  if (starts !== undefined) return starts
+  throw new ProblemError(
+    'history-changed',
+    'Cannot give the next page: clusters were added or removed since the first one, begin again without the cursor',
+    'cursor',
+  )
 }
 
 /** The cryptography that the proxies of a cluster stated in one window. */
@@ -84,18 +105,17 @@ export async function answerCrypto(
   objects: Objects,
 ): Promise<CryptoAnswer> {
   const cluster = await namedCluster(id, grant, objects)
-  const result = await windowOrProblem(cluster, at, until, objects)
+  const result = await windowOrProblem(cluster, { at, until }, objects)
   if ('problem' in result) throw new ProblemError(result.isDamaged ? 'unreadable' : 'not-found', result.problem)
   return { cluster: id, replay: cluster.replay ?? null, window: result.window, crypto: result.crypto }
 }
 
 async function windowOrProblem(
   cluster: Cluster,
-  at: string | undefined,
-  until: string,
+  wanted: WantedWindow,
   objects: Objects,
 ): Promise<WindowResult | { readonly problem: string; readonly isDamaged: boolean }> {
-  const found = await readOrDamaged(async () => ({ result: await collectedWindow(cluster, { at, until }, objects) }))
+  const found = await readOrDamaged(async () => ({ result: await collectedWindow(cluster, wanted, objects) }))
   if (typeof found === 'string') return { problem: found, isDamaged: true }
   const { result } = found
   if (typeof result !== 'string') return result
