@@ -6,6 +6,7 @@ import type { Access } from '../lib/query/access/access.ts'
 import { localTokenAccess } from '../lib/query/access/local-token.ts'
 import { type Listening, listen } from '../lib/query/listen.ts'
 import { type SiteDeps, createSite } from '../lib/query/site.ts'
+import { rememberEvidence } from '../lib/store/evidence/find-evidence.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
 import type { RunLog } from './commands/run/run-log.ts'
@@ -29,7 +30,7 @@ export type RunningSite = Listening & {
  */
 export async function startSite(
   {
-    objects,
+    objects: stored,
     host,
     port,
     access,
@@ -47,6 +48,7 @@ export async function startSite(
   } & Pick<SiteDeps, 'signIn' | 'takesTokens'>,
   { version, now, err }: Pick<Console, 'version' | 'now' | 'err'>,
 ): Promise<RunningSite> {
+  const objects = rememberEvidence(stored, now)
   const token = randomBytes(32).toString('base64url')
   const site = createSite(version, {
     objects,

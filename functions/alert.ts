@@ -10,6 +10,7 @@ import { snsPublish } from '../lib/deliver/send/sns.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/jobs/alert-channels.ts'
 import { postReports } from '../lib/jobs/post-reports.ts'
+import { rememberEvidence } from '../lib/store/evidence/find-evidence.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import type { Memory } from '../lib/history/recent.ts'
 import { errorLine } from '../lib/text/error-line.ts'
@@ -30,8 +31,12 @@ const settled = new Set<string>()
 /** Results read from clusters, so that a warm container reads each result once. */
 const memory: Memory = new Map()
 
+/** Of the warm container: what was found of evidence counts for some minutes. */
+let remembered: Objects | undefined
+
 // Uses the clock, not the time of the event: a late event must not report a state from before the last look.
-export const handler = onSchedule(async (_, { objects }, leftMs) => {
+export const handler = onSchedule(async (_, { objects: stored }, leftMs) => {
+  const objects = (remembered ??= rememberEvidence(stored, () => new Date()))
   const now = () => new Date()
   const outcomes = await alertDue(
     { at: now(), url: mail?.url ?? null },

@@ -7,6 +7,8 @@ import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/ac
 import { createApi, isApiPath } from '../lib/query/api.ts'
 import type { ApiDeps } from '../lib/query/api-deps.ts'
 import { isWayBack } from '../lib/query/oidc/settings.ts'
+import { rememberEvidence } from '../lib/store/evidence/find-evidence.ts'
+import type { Objects } from '../lib/store/objects/objects.ts'
 import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, MAX_BODY_BYTES, SettingError, logLine, onRequest, setting } from './lambda.ts'
 import { once } from '../lib/once.ts'
@@ -32,13 +34,16 @@ const access: Access = async (request, beside) => {
   return (await byToken(request, beside)) ?? signedAccess(request, beside)
 }
 
+/** Of the warm container: what was found of evidence counts for some minutes. */
+let objects: Objects | undefined
+
 let api: ReturnType<typeof createApi> | undefined
 
 let pages: (() => Promise<Pick<ReturnType<typeof createApi>, 'fetch'>>) | undefined
 
 export const handler = onRequest(async (request, beside, container) => {
   const deps: ApiDeps = {
-    objects: container.objects,
+    objects: (objects ??= rememberEvidence(container.objects, () => new Date())),
     now: () => new Date(),
     access,
     isHealthy: () => isHealthy(container),

@@ -1,5 +1,6 @@
 import type { Cluster } from '../model/registry.ts'
-import { evidencePrefix, parseEvidenceKey, stateKey } from '../store/keys.ts'
+import { stateKey } from '../store/keys.ts'
+import { hasEvidence } from '../store/evidence/find-evidence.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { sinceOf } from './archive.ts'
@@ -14,7 +15,8 @@ type HistoryProblem = { readonly isDerived: boolean; readonly line: string }
 
 /**
  * Returns why a cluster's history cannot be read although it has evidence, in one line; undefined if it can. Without this check, a damaged history would look
- * like one that was never collected.
+ * like one that was never collected. Of a cluster without a state all evidence is listed, unless the store is one of `rememberEvidence`: a command looks each
+ * time, a service remembers.
  */
 export async function historyProblem(cluster: Cluster, objects: Objects): Promise<string | undefined> {
   return (await lookAt(cluster, objects)).problem?.line
@@ -86,9 +88,7 @@ async function lookAt(
   if (error !== null) return problem('it is damaged')
   if (state !== undefined) return { state }
   if (etag !== null) return problem('an earlier version of ciphertrail derived it')
-  for await (const key of objects.list(evidencePrefix))
-    if (parseEvidenceKey(key)?.cluster === id) return problem('it is missing although there is evidence', false)
-  return {}
+  return (await hasEvidence(id, objects)) ? problem('it is missing although there is evidence', false) : {}
 }
 
 /** Reads something of a cluster's history, or why it cannot be read, in one line: as {@link historyProblem} says it, or since a derived object is damaged. */

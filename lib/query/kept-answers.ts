@@ -21,6 +21,8 @@ type Reads = {
   readonly tags: Map<string, string | null>
   /** What was listed, up to where the reader stopped. */
   readonly lists: Map<string, Listing>
+  /** By id of a cluster: whether there was evidence of it, where the store remembers that. */
+  readonly evidence: Map<string, boolean>
 }
 
 type Listing = {
@@ -89,7 +91,7 @@ export function keepAnswers(objects: Objects, limits: Limits = LIMITS): AnswerOn
       if (kept.delete(question)) kept.set(question, known)
       return known.answer
     }
-    const reads: Reads = { tags: new Map(), lists: new Map() }
+    const reads: Reads = { tags: new Map(), lists: new Map(), evidence: new Map() }
     const made = tagged(await make(recording(objects, reads)))
     if (minute === present) keep(question, made, reads)
     return made
@@ -118,9 +120,17 @@ function bytesOf(question: string, { body }: TaggedAnswer, { tags, lists }: Read
 const NAMED_BY_STATE = ['windows/', 'timeline/', `${statePrefix}_archive/`]
 
 /** The store, noting what is read of it. The tag is looked at first, so that a change between the two shows. */
-function recording(objects: Objects, { tags, lists }: Reads): Objects {
+function recording(objects: Objects, { tags, lists, evidence }: Reads): Objects {
+  const { hasEvidence } = objects
   return {
     ...objects,
+    ...(hasEvidence && {
+      async hasEvidence(clusterId) {
+        const isThere = await hasEvidence(clusterId)
+        evidence.set(clusterId, isThere)
+        return isThere
+      },
+    }),
     async get(key, version) {
       const isNoted = tags.has(key) || NAMED_BY_STATE.some((prefix) => key.startsWith(prefix))
       const tag = isNoted || objects.tag === undefined ? undefined : await objects.tag(key)
@@ -148,10 +158,11 @@ function recording(objects: Objects, { tags, lists }: Reads): Objects {
   }
 }
 
-async function isUnchanged({ tags, lists }: Reads, objects: Objects): Promise<boolean> {
+async function isUnchanged({ tags, lists, evidence }: Reads, objects: Objects): Promise<boolean> {
   const checks = [
     ...[...tags].map(async ([key, tag]) => (await tagNow(key, objects)) === tag),
     ...[...lists.values()].map((listing) => isListed(listing, objects)),
+    ...[...evidence].map(async ([id, isThere]) => (await objects.hasEvidence?.(id)) === isThere),
   ]
   return (await Promise.all(checks)).every(Boolean)
 }

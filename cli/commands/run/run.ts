@@ -12,6 +12,7 @@ import { checkedZone } from '../../../lib/time/checked-zone.ts'
 import { type WorkerPool, workerPool } from '../../../lib/jobs/workers/worker-pool.ts'
 import { readStatus } from '../../../lib/jobs/read-status.ts'
 import { type RunningService, type ServiceDeps, createService } from '../../../lib/jobs/service.ts'
+import { rememberEvidence } from '../../../lib/store/evidence/find-evidence.ts'
 import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
 import { makeFolder } from '../../../lib/store/objects/folder.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
@@ -105,7 +106,7 @@ export function addRun(program: Command, console: Console): void {
       const options = command.optsWithGlobals<RunOptions>()
       const settings = await readSettings(options, console)
       await refuseFolders(console)
-      const objects = openStore(options, console)
+      const objects = rememberEvidence(openStore(options, console), console.now)
       const signer = await openSigner(options, console)
       const timestamping = await openTimestamping(options, console)
       const place = placeOf(options, console.config)

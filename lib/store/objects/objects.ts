@@ -78,6 +78,8 @@ export type Objects = {
    * store cannot make one, as a directory. Does not check that the object exists.
    */
   readonly link?: (key: string, request: LinkRequest) => Promise<string>
+  /** Whether there is evidence of a cluster, as a process that is asked again and again remembers it. Absent: it must be listed. */
+  readonly hasEvidence?: (clusterId: string) => Promise<boolean>
   /** Objects that do not fit into memory. Absent if the store has none such, as an opened pack. */
   readonly large?: LargeObjects
 }

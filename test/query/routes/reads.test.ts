@@ -4,7 +4,10 @@ import { before, test } from 'node:test'
 import { writeSyntheticStore } from '../../../bench/synthetic-store.ts'
 import { createApi } from '../../../lib/query/api.ts'
 import { encodeCursor } from '../../../lib/query/page.ts'
+import { rememberEvidence } from '../../../lib/store/evidence/find-evidence.ts'
+import { evidenceKey, evidencePrefix } from '../../../lib/store/keys.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { addCluster } from '../../../lib/store/registry/registry.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 
 const stored = memoryObjects()
@@ -81,4 +84,26 @@ test('a cursor of other parameters, or of a place that no cursor has, is refused
       const { parameter } = (await response.json()) as { parameter: unknown }
       assert.deepEqual([response.status, parameter, reads], [400, 'cursor', []], address)
     }
+})
+
+test('a cluster without a history costs one look at all evidence, and evidence of it shows with the next question', async () => {
+  const own = memoryObjects()
+  await addCluster({ id: 'new', windowMinutes: 60 }, { now: NOW, by: 'tester' }, { objects: own })
+  let looks = 0
+  const counted: Objects = {
+    ...own,
+    list: (prefix, startAfter) => (
+      (looks += prefix === evidencePrefix && startAfter === undefined ? 1 : 0),
+      own.list(prefix, startAfter)
+    ),
+  }
+  const app = serverOf(rememberEvidence(counted, () => NOW))
+  const ask = async (path: string) => (await app.fetch(new Request(`http://127.0.0.1/v1/${path}`))).status
+  for (const path of ['paths', 'paths', 'paths?limit=7', 'episodes', 'edges', 'clusters/new/coverage'])
+    assert.equal(await ask(path), 200, path)
+  assert.equal(looks, 1)
+  const window = { start: '2026-04-10T23:00:00Z', end: '2026-04-11T00:00:00Z' }
+  await own.putOnce(evidenceKey({ window, cluster: 'new', attempt: 1 }), Buffer.from('x'))
+  for (const path of ['paths', 'edges', 'clusters/new/coverage']) assert.equal(await ask(path), 503, path)
+  assert.equal(looks, 1)
 })
