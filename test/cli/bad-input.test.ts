@@ -699,7 +699,7 @@ test('a command in an empty home finds no kubeconfig, and says so', async () => 
   assert.equal((await run(add, { folder })).code, 0)
   const ran = await run(['collect', '--cluster', 'bare', '--at', window.end, ...now, '--store', store], { folder })
   assert.equal(ran.code, 1)
-  assertClear(ran, /the kubeconfig ".*\/home\/\.kube\/config" does not exist$/)
+  assertClear(ran, /there is no kubeconfig at ".*\/home\/\.kube\/config": give --kubeconfig, or set KUBECONFIG$/)
 })
 
 test('packets says of a file that is no capture what it is, and of a machine without tshark how to get it', async (context) => {
