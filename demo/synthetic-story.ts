@@ -115,7 +115,8 @@ function scaledTo(path: PathWindow, hour: number): PathWindow {
   const factor = 12 * (0.6 + 0.4 * Math.sin(((hour % DAY) / DAY) * 2 * Math.PI - Math.PI / 2))
   const { opens, bytes, clearBytes } = path
   const scale = (count: number): number => Math.ceil(count * factor)
-  return { ...path, sinceUnknown: false, opens: scale(opens), bytes: scale(bytes), clearBytes: scale(clearBytes) }
+  // What is there in the first hour may be older than the history.
+  return { ...path, sinceUnknown: hour === 0, opens: scale(opens), bytes: scale(bytes), clearBytes: scale(clearBytes) }
 }
 
 /** As it was before an end left the mesh. */
