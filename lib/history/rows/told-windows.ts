@@ -15,7 +15,7 @@ export type ToldWindows = {
 }
 
 /** Whether anything is known of a window: of a collected one in which no proxy was observed, or metrics were not all answered, silence says nothing. */
-export function isTold({ collected, ratio }: Pick<TimelineWindow, 'collected' | 'ratio'>): boolean {
+export function isWindowTold({ collected, ratio }: Pick<TimelineWindow, 'collected' | 'ratio'>): boolean {
   return collected && ratio !== 0
 }
 
@@ -35,7 +35,7 @@ export function toldWindows(
   const until = Math.min(period.to === undefined ? Infinity : toSeconds(period.to), now.getTime() / 1000)
   return {
     windows: own.length,
-    notCollected: own.filter((window) => !isTold(window)).length,
+    notCollected: own.filter((window) => !isWindowTold(window)).length,
     uncoveredSeconds: holesIn(own) + (isEnded ? 0 : uncoveredAtEnd(all, own, { until, now: now.getTime() / 1000 })),
   }
 }

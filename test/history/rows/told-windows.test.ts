@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isTold, toldWindows } from '../../../lib/history/rows/told-windows.ts'
+import { isWindowTold, toldWindows } from '../../../lib/history/rows/told-windows.ts'
 
 const HOUR = 3600
 const at = (hour: number, minute = 0): string =>
@@ -26,7 +26,7 @@ test('a window tells nothing that was not collected, or in which nothing was obs
     hour(0, { ratio: null }),
     hour(0, { ratio: 0.1 }),
   ]
-  assert.deepEqual(cases.map(isTold), [true, false, false, true, true])
+  assert.deepEqual(cases.map(isWindowTold), [true, false, false, true, true])
   const all = [hour(9, { ratio: 0 }), hour(10, { collected: false }), hour(11)]
   assert.deepEqual(toldWindows(all, {}, by), { windows: 3, notCollected: 2, uncoveredSeconds: 0 })
 })
