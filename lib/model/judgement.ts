@@ -49,6 +49,8 @@ export type Finding = {
   readonly class: PathClass | null
   /** Id of the waiver that accepts a failure; null for none, and for every other verdict. A waived failure stays a failure. */
   readonly waiver: string | null
+  /** It is about a whole cluster of which a rule of paths, ports or workloads may not know every subject. It keeps a verdict from a pass, and is no subject. */
+  readonly isWhole?: true
 }
 
 /** How many subjects passed. The one function that makes it is lib/assess/judge/score.ts. */
@@ -58,9 +60,11 @@ export type Score = {
   readonly fail: number
   readonly waived: number
   readonly notEnoughEvidence: number
+  /** Clusters on which there may be more to judge than the four count: too much of their time was not monitored, or could not be judged. */
+  readonly incompleteClusters: number
   /**
    * `pass` over all four, 0 to 1: neither a waiver nor what lacks evidence raises it. Null where nothing was judged, or where a
-   * cluster in scope had no collected window: stronger than a good average.
+   * cluster in scope is incomplete or had no collected window: stronger than a good average.
    */
   readonly share: number | null
 }

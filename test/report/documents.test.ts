@@ -82,7 +82,13 @@ async function assertTotalsAgree(documents: Documents): Promise<void> {
   assert.equal(windows.filter(({ status }) => status === 'collected').length, json.coverage.collectedWindows)
 
   const findings = rowsOf(documents, 'findings.csv')
-  const judgedOnes = findings.filter((row) => row['class'] === 'application' || row['class'] === '')
+  const judgedOnes = findings.filter((row) => row['counted'] === 'true')
+  const ofCluster = findings.filter((row) => row['class'] === '' && row['counted'] === 'false')
+  assert.ok(ofCluster.every((row) => row['verdict'] === 'not-enough-evidence' && row['subject_kind'] === 'cluster'))
+  assert.equal(
+    judgedOnes.length + ofCluster.length,
+    findings.filter((row) => ['application', ''].includes(row['class'] ?? '')).length,
+  )
   const waived = judgedOnes.filter(({ verdict, waiver }) => verdict === 'fail' && waiver !== '').length
   assert.equal(findings.length, judgement.findings.length)
   const of = (verdict: string): number => judgedOnes.filter((row) => row['verdict'] === verdict).length

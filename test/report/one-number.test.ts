@@ -201,6 +201,12 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
     if (openNow > 0 || summary.collectedWindows === 0) return { openNow }
     return { openNow, atSomeTime: numberBefore('at some time'), notEnoughEvidence: numberBefore('without enough') }
   },
+  'the rule path-is-encrypted': ({ judgement }) => {
+    const { pass, fail, waived, notEnoughEvidence } =
+      judgement.rules.find(({ id }) => id === 'path-is-encrypted')?.score ?? assert.fail()
+    const judged = pass + fail + waived + notEnoughEvidence
+    return { judged, atSomeTime: fail + waived, waived, notEnoughEvidence, encrypted: pass }
+  },
   'the actions': ({ actions, figures }) => {
     const ended = actions.reduce((total, { paths }) => total + paths.length, 0)
     // What nobody saw in the period has no cause that an action could end.

@@ -15,7 +15,7 @@ import { compareText } from '../../text/order.ts'
 import type { Framework } from './control.ts'
 import { CONTROLS, FRAMEWORKS } from './controls.ts'
 import { type Rule, type RuleFinding, type RulePeriod } from './rule.ts'
-import { clusterFinding, rulePeriod, subjectKey, windowCount, workloadsSeen } from './rule.ts'
+import { rulePeriod, subjectKey, wholeFinding, windowCount, workloadsSeen } from './rule.ts'
 import { RULES } from './rules.ts'
 import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './in-scope.ts'
 import { scoreOf, worstVerdict } from './score.ts'
@@ -94,7 +94,7 @@ function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { fo
       } catch (error) {
         errors.push(`Cannot apply the rule "${id}" to cluster "${period.cluster.id}": ${errorLine(error)}`)
         return [
-          clusterFinding(
+          wholeFinding(
             period.cluster.id,
             'not-enough-evidence',
             'The rule could not be applied; see the error in the log',
@@ -121,9 +121,10 @@ function findingsOf(found: Found, wantedShare: number, { classes, waivers, at }:
       // A whole-cluster result with nothing to judge is not a finding.
       .filter(({ isWhole, verdict }) => isWhole !== true || verdict !== 'not-applicable')
       .toSorted((a, b) => compareText(a.key, b.key))
-      .map(({ subject, verdict, detail, seen }): Finding => {
+      .map(({ subject, verdict, detail, seen, isWhole }): Finding => {
         const of = classOf(subject, classes.get(subject.cluster))
-        const finding = { rule, subject, verdict, detail, seen, class: of, waiver: null }
+        const whole = isWhole === true ? { isWhole } : {}
+        const finding = { rule, subject, verdict, detail, seen, class: of, waiver: null, ...whole }
         const accepting = verdict === 'fail' ? inForce.find((waiver) => isWaivable(waiver, finding)) : undefined
         return { ...finding, waiver: accepting?.id ?? null }
       }),
@@ -150,7 +151,7 @@ function ofWhatIsMissing(
   const { id } = cluster
   if (cluster.windows.length === 0)
     return [
-      clusterFinding(
+      wholeFinding(
         id,
         'not-enough-evidence',
         'No window of the cluster was expected in the period, so its workloads and paths are unknown',
@@ -159,7 +160,7 @@ function ofWhatIsMissing(
   // Without any list the workloads are unknown, so a rule about workloads must not claim to have nothing to judge.
   if (readsLists && unlisted > 0 && (facts?.workloads.length ?? 0) === 0)
     return [
-      clusterFinding(
+      wholeFinding(
         id,
         'not-enough-evidence',
         `No Kubernetes snapshot could be read in ${windowCount(unlisted)}, so the workloads are unknown`,
@@ -168,15 +169,12 @@ function ofWhatIsMissing(
   if (uncollected === 0 && windows.outsideSeconds === 0) return []
   const collected = cluster.windows.filter((window) => window.collected)
   return [
-    {
-      ...clusterFinding(
-        id,
-        'not-applicable',
-        'Whatever existed only while nothing was collected is unknown',
-        seenOfCluster(collected, windows),
-      ),
-      isWhole: true,
-    },
+    wholeFinding(
+      id,
+      'not-applicable',
+      'Whatever existed only while nothing was collected is unknown',
+      seenOfCluster(collected, windows),
+    ),
   ]
 }
 

@@ -41,7 +41,7 @@ export type Rule = {
 export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail' | 'seen'> & {
   /** Why the state of some traffic is unknown; empty if it is known. */
   readonly untold?: string
-  /** It is about the whole cluster, and is not a finding if enough was seen. */
+  /** It is about the whole cluster, of which not every subject may be known. Where enough was seen, it is no finding. */
   readonly isWhole?: true
 }
 
@@ -324,6 +324,11 @@ export function ofWorkload(
   seen: Seen | null = null,
 ): RuleFinding & { readonly subject: Extract<Subject, { kind: 'workload' }> } {
   return { subject: { kind: 'workload', cluster, workload: { kind, namespace, name } }, verdict, detail, seen }
+}
+
+/** Makes a finding about a cluster of which the rule may not know every subject. */
+export function wholeFinding(cluster: string, verdict: Verdict, detail: string, seen: Seen | null = null): RuleFinding {
+  return { ...clusterFinding(cluster, verdict, detail, seen), isWhole: true }
 }
 
 /** Makes a finding about a whole cluster. */

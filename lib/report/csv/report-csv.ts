@@ -22,7 +22,7 @@ export function csvFiles(summary: Summary): readonly CsvFile[] {
     file('paths.csv', PATHS, pathRows(summary.paths, toldOf)),
     file('episodes.csv', EPISODES, summary.episodes.all),
     file('changes.csv', CHANGES, summary.changes.all),
-    file('findings.csv', FINDINGS, findingRows(judgement.findings, toldOf)),
+    file('findings.csv', FINDINGS, findingRows(summary, toldOf)),
     file(
       'controls.csv',
       CONTROLS,
@@ -132,15 +132,25 @@ const CHANGES: Columns<Summary['changes']['all'][number]> = {
   enforcement_after: ({ enforcement }) => enforcement?.after ?? null,
 }
 
-type FindingRow = PathDetails & { readonly finding: Summary['judgement']['findings'][number] }
-function* findingRows(findings: Summary['judgement']['findings'], toldOf: DetailsOf): Iterable<FindingRow> {
-  for (const finding of findings)
-    yield { finding, ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : NO_DETAILS) }
+type FindingRow = PathDetails & {
+  readonly finding: Summary['judgement']['findings'][number]
+  readonly isCounted: boolean
+}
+function* findingRows({ judgement, settings }: Summary, toldOf: DetailsOf): Iterable<FindingRow> {
+  const isCounted = ({ class: of, isWhole }: FindingRow['finding']): boolean =>
+    isWhole === undefined && (of === null || settings.judgedClasses.includes(of))
+  for (const finding of judgement.findings)
+    yield {
+      finding,
+      isCounted: isCounted(finding),
+      ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : NO_DETAILS),
+    }
 }
 const FINDINGS: Columns<FindingRow> = {
   rule: ({ finding }) => finding.rule,
   verdict: ({ finding }) => finding.verdict,
   waiver: ({ finding }) => finding.waiver,
+  counted: ({ isCounted }) => isCounted,
   class: ({ finding }) => finding.class,
   seen_share: ({ finding }) => finding.seen?.share ?? null,
   severity: ({ finding, exposure }) =>
@@ -174,6 +184,7 @@ const CONTROLS: Columns<ControlRow> = {
   fail: ({ control }) => control.score.fail,
   waived: ({ control }) => control.score.waived,
   not_enough_evidence: ({ control }) => control.score.notEnoughEvidence,
+  incomplete_clusters: ({ control }) => control.score.incompleteClusters,
   share: ({ control }) => control.score.share,
 }
 

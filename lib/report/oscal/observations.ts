@@ -122,6 +122,7 @@ function verdictProps(verdict: Verdict, score: Summary['judgement']['score']): r
     ...prop('failed', score.fail),
     ...prop('waived', score.waived),
     ...prop('not-enough-evidence', score.notEnoughEvidence),
+    ...prop('incomplete-clusters', score.incompleteClusters),
     ...prop('passed-share', score.share),
   ]
 }

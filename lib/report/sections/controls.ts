@@ -116,18 +116,20 @@ function frameworkTable({ title, version, controls, score, scopes }: FrameworkRe
 
 /** A share with its denominator; where there is none, that is said. `isAlone`: no other column counts what did not pass. */
 function scoreCell(
-  { pass, fail, waived, notEnoughEvidence, share }: Score,
+  { pass, fail, waived, notEnoughEvidence, incompleteClusters, share }: Score,
   isAlone: boolean,
   isTested: boolean,
 ): CellView {
   const judged = pass + fail + waived + notEnoughEvidence
-  if (judged === 0) return number(isTested ? 'nothing to judge' : 'not tested')
+  const isIncomplete = incompleteClusters > 0
+  if (judged === 0 && !isIncomplete) return number(isTested ? 'nothing to judge' : 'not tested')
   return {
     ...number(share === null ? 'unknown' : shareWords(share)),
     notes: [
       `${countWords(pass)} of ${countWords(judged)}`,
       ...(isAlone && fail + waived > 0 ? [`${countWords(fail + waived)} failed`] : []),
       ...(isAlone && notEnoughEvidence > 0 ? [`${countWords(notEnoughEvidence)} unclear`] : []),
+      ...(isIncomplete ? ['part not monitored'] : []),
     ],
   }
 }

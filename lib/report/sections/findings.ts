@@ -29,7 +29,9 @@ const TOLD_ELSEWHERE = 'path-is-encrypted'
 
 /** What fails, is waived or is not known, rule by rule. */
 export function findingsSection({ summary: { judgement, clusters, settings }, dates }: Wording): SectionView {
-  const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.notEnoughEvidence > 0)
+  const open = judgement.rules.filter(
+    ({ score }) => score.fail + score.waived + score.notEnoughEvidence + score.incompleteClusters > 0,
+  )
   return section('findings', 'Findings, rule by rule', {
     paragraphs: [
       judgement.findings.length === 0
@@ -117,10 +119,12 @@ function inDates(detail: string, { moment }: Dates): string {
   })
 }
 
-/** `fail, 3 of 46`: the verdict, and how many of all that was judged have it. */
+/** `fail, 3 of 46`: the verdict, and how many of all that was judged have it; or that there may be more than was judged. */
 function outcomeWords({ verdict, score }: RuleResult): string {
   const { pass, fail, waived, notEnoughEvidence } = score
   const having = verdict === 'fail' ? fail + waived : notEnoughEvidence
+  // Nothing that was judged lacks evidence, but there may be more.
+  if (having === 0) return `${verdictView(verdict).word}, part not monitored`
   return `${verdictView(verdict).word}, ${countWords(having)} of ${countWords(pass + fail + waived + notEnoughEvidence)}`
 }
 

@@ -104,10 +104,11 @@ export function summaryJson(summary: Summary, verdict: string): string {
 /** A checkpoint has lines; everything else is one. */
 const plain = (value: string): string => value.split('\n').map(printable).join('\n')
 
-const scoreOf = ({ pass, fail, waived, notEnoughEvidence, share }: Score): Score => ({
+const scoreOf = ({ pass, fail, waived, notEnoughEvidence, incompleteClusters, share }: Score): Score => ({
   pass,
   fail,
   waived,
   notEnoughEvidence,
+  incompleteClusters,
   share,
 })

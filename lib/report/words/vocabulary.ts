@@ -251,16 +251,19 @@ export const periodWord = ({ period }: Pick<Summary, 'period'>): string =>
 export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
 
 /** `31 of 48 passed (64.5 %), 10 failed, 2 waived, 5 with not enough evidence`; says so where a share is not known. */
-export function scoreWords({ pass, fail, waived, notEnoughEvidence, share }: Score): string {
+export function scoreWords({ pass, fail, waived, notEnoughEvidence, incompleteClusters, share }: Score): string {
   const judged = pass + fail + waived + notEnoughEvidence
-  if (judged === 0) return 'nothing was judged, so there is no score'
+  if (judged === 0)
+    return incompleteClusters === 0
+      ? 'nothing was judged, so there is no score'
+      : 'nothing could be judged, since not everything in scope was monitored'
   const parts = [
     ...(fail === 0 ? [] : [`${countWords(fail)} failed`]),
     ...(waived === 0 ? [] : [`${countWords(waived)} failed and waived`]),
     ...(notEnoughEvidence === 0 ? [] : [`${countWords(notEnoughEvidence)} with not enough evidence`]),
   ]
   const known =
-    share === null ? 'the share is not known, since not everything in scope was collected' : shareWords(share)
+    share === null ? 'the share is not known, since not everything in scope was monitored' : shareWords(share)
   return [`${countWords(pass)} of ${countWords(judged)} passed (${known})`, ...parts].join(', ')
 }
 

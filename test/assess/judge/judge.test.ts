@@ -53,8 +53,9 @@ function subjectName(subject: Subject): string {
   }
 }
 
-function scoreText({ pass, fail, waived, notEnoughEvidence, share }: Score): string {
-  return `${pass} pass, ${fail} fail, ${waived} waived, ${notEnoughEvidence} not enough evidence: ${share === null ? 'no share' : share.toFixed(3)}`
+function scoreText({ pass, fail, waived, notEnoughEvidence, incompleteClusters, share }: Score): string {
+  const incomplete = incompleteClusters === 0 ? '' : `, ${incompleteClusters} cluster incomplete`
+  return `${pass} pass, ${fail} fail, ${waived} waived, ${notEnoughEvidence} not enough evidence${incomplete}: ${share === null ? 'no share' : share.toFixed(3)}`
 }
 
 /** A judgement as lines that can be read. */
@@ -134,19 +135,27 @@ const anyInput = fc.record({
 })
 
 test('scoreOf() counts what was judged, and gives no share where nothing was or a cluster was not seen', () => {
+  const subject = { kind: 'cluster', cluster: 'prod' } as const
   const of = (...verdicts: (Finding['verdict'] | 'waived')[]) =>
     verdicts.map((verdict) =>
-      verdict === 'waived' ? { verdict: 'fail' as const, waiver: 'w' } : { verdict, waiver: null },
+      verdict === 'waived' ? { subject, verdict: 'fail' as const, waiver: 'w' } : { subject, verdict, waiver: null },
     )
-  const counted = { pass: 1, fail: 1, waived: 1, notEnoughEvidence: 1, share: 0.25 }
+  const counted = { pass: 1, fail: 1, waived: 1, notEnoughEvidence: 1, incompleteClusters: 0, share: 0.25 }
   assert.deepEqual(scoreOf(of('pass', 'fail', 'waived', 'not-enough-evidence', 'not-applicable'), false), counted)
   assert.deepEqual(scoreOf(of('pass', 'pass'), true), {
     pass: 2,
     fail: 0,
     waived: 0,
     notEnoughEvidence: 0,
+    incompleteClusters: 0,
     share: null,
   })
+  const whole = { subject, verdict: 'not-enough-evidence', waiver: null, isWhole: true } as const
+  assert.deepEqual(
+    scoreOf([...of('pass', 'fail'), whole, whole], false),
+    { pass: 1, fail: 1, waived: 0, notEnoughEvidence: 0, incompleteClusters: 1, share: null },
+    'a cluster that was not monitored all the time is no subject, and leaves the share unknown',
+  )
   assert.equal(scoreOf(of('not-applicable'), false).share, null)
   assert.equal(scoreOf([], false).share, null)
 })
@@ -193,8 +202,9 @@ test('judge() does not let what was found out of scope stand for what was not se
   const shareOf = (paths: Parameters<typeof period>[0]) =>
     whole([period(paths, { windows })], { scopes: [scope({ namespaces: ['bank'] })] }).frameworks.find(
       ({ id }) => id === 'soc-2',
-    )?.score.notEnoughEvidence
-  assert.equal(shareOf([clear]), shareOf([]))
+    )?.score
+  assert.deepEqual(shareOf([clear]), shareOf([]))
+  assert.equal(shareOf([])?.incompleteClusters, 1)
 })
 
 test('judge() never counts what lacks evidence as pass, and a share holds it and every failure in its denominator', () => {
@@ -202,7 +212,8 @@ test('judge() never counts what lacks evidence as pass, and a share holds it and
     fc.property(anyInput, (input) => {
       const judged = judge(input)
       const { score, findings } = judged
-      const count = (verdict: Finding['verdict']) => findings.filter((one) => one.verdict === verdict).length
+      const count = (verdict: Finding['verdict']) =>
+        findings.filter((one) => one.verdict === verdict && one.isWhole === undefined).length
       assert.deepEqual(
         [score.pass, score.fail + score.waived, score.notEnoughEvidence],
         [count('pass'), count('fail'), count('not-enough-evidence')],
@@ -348,6 +359,9 @@ test('judge() lacks evidence of what was there only in windows that are missing,
       ['path', 'not-enough-evidence'],
     ],
   )
+  const { verdict, score } = later.rules.find(({ id }) => id === 'path-is-encrypted') ?? {}
+  assert.equal(verdict, 'not-enough-evidence')
+  assert.deepEqual([score?.notEnoughEvidence, score?.incompleteClusters], [1, 1], 'one path, and not two')
   const none = whole([])
   assert.deepEqual([none.score.share, none.findings], [null, []])
 })
