@@ -135,6 +135,14 @@ export type ControlResult = {
   /** Worst of the findings in scope. A failure that is waived is a failure. */
   readonly verdict: Verdict
   readonly score: Score
+  /** What each of the rules adds to it, in the order of `rules`. */
+  readonly byRule: readonly {
+    readonly rule: string
+    readonly verdict: Verdict
+    readonly score: Score
+    /** Findings in scope with nothing to judge, which no score counts. */
+    readonly notApplicable: number
+  }[]
 }
 
 /** A framework's controls, judged on what is in its scope. */

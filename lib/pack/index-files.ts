@@ -1,8 +1,10 @@
 /** The index of a pack: from a control to its rules, from a path to its evidence, from a window to its file. Made from sealed documents and leaves alone. */
 import { parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
+import * as z from 'zod'
 import type { Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
+import { parseJson } from '../text/parse-json.ts'
 import { windowText } from '../store/keys.ts'
 import { INDEX_FILES } from './members.ts'
 import type { SmallMember } from './log-files.ts'
@@ -29,36 +31,85 @@ export function indexMembers(
   const findings = rowsOf('findings.csv')
   const controls = rowsOf('controls.csv')
   const bodies = [
-    controlRows(controls, findings),
+    controlRows(controls, findings, documents.get('summary.json')),
     pathRows(rowsOf('paths.csv'), { findings, controls, windows }),
     windows,
   ]
   return INDEX_FILES.map((name, at) => ({ name, body: Buffer.from(csvOf(bodies[at] ?? [])) }))
 }
 
-/** One row for each control and rule, with how the rule's findings came out. */
-function controlRows(controls: readonly Row[], findings: readonly Row[]): Row[] {
-  const byRule = Map.groupBy(findings, ({ rule = '' }) => rule)
+/** What the report counts of each rule for each control; absent in a report of an earlier version. */
+const countsSchema = z.object({
+  controls: z.object({
+    frameworks: z.array(
+      z.object({
+        id: z.string(),
+        controls: z.array(
+          z.object({
+            id: z.string(),
+            rules: z.array(
+              z.object({
+                id: z.string(),
+                score: z.object({
+                  pass: z.number(),
+                  fail: z.number(),
+                  waived: z.number(),
+                  notEnoughEvidence: z.number(),
+                  incompleteClusters: z.number(),
+                }),
+                notApplicable: z.number(),
+              }),
+            ),
+          }),
+        ),
+      }),
+    ),
+  }),
+})
+
+/**
+ * One row for each control and rule, with the counts of the report: those of a control's rules add up to those of the control in controls.csv. Where the
+ * report does not have them, the counts are empty.
+ */
+function controlRows(controls: readonly Row[], findings: readonly Row[], summary: Uint8Array | undefined): Row[] {
+  const keyOf = (...parts: string[]): string => JSON.stringify(parts)
+  const told = summary === undefined ? undefined : countsSchema.safeParse(parseJson(summary)).data
+  const counts = new Map(
+    told?.controls.frameworks.flatMap((framework) =>
+      framework.controls.flatMap(({ id, rules }) => rules.map((rule) => [keyOf(framework.id, id, rule.id), rule])),
+    ),
+  )
+  // A finding about a whole cluster that no score counts is no subject of its rule.
+  const subjects = findings.filter((row) => row['class'] !== '' || row['counted'] !== 'false')
+  const byRule = Map.groupBy(subjects, ({ rule = '' }) => rule)
   return controls.flatMap((control) =>
     rulesOf(control).map((rule) => {
-      const own = byRule.get(rule) ?? []
-      const count = (...verdicts: string[]): string =>
-        String(own.filter(({ verdict = '' }) => verdicts.includes(verdict)).length)
+      const { framework = '', control: id = '' } = control
+      const own = counts.get(keyOf(framework, id, rule))
+      const { pass, fail, waived, notEnoughEvidence, incompleteClusters } = own?.score ?? {}
+      const all = byRule.get(rule)?.length ?? 0
+      const judged = [pass, fail, waived, notEnoughEvidence, own?.notApplicable].reduce((a = 0, b = 0) => a + b)
       return {
-        framework: control['framework'] ?? '',
-        control: control['control'] ?? '',
+        framework,
+        control: id,
         relation: control['relation'] ?? '',
         verdict: control['verdict'] ?? '',
         rule,
-        pass: count('pass'),
-        fail: count('fail'),
-        waived: String(own.filter(({ waiver = '' }) => waiver !== '').length),
-        not_enough_evidence: count('not-enough-evidence'),
-        not_applicable: count('not-applicable'),
+        pass: countText(pass),
+        fail: countText(fail),
+        waived: countText(waived),
+        not_enough_evidence: countText(notEnoughEvidence),
+        incomplete_clusters: countText(incompleteClusters),
+        not_applicable: countText(own?.notApplicable),
+        not_judged: countText(own === undefined ? undefined : all - (judged ?? 0)),
         findings: 'data/findings.csv',
       }
     }),
   )
+}
+
+function countText(count: number | undefined): string {
+  return count === undefined ? '' : String(count)
 }
 
 function rulesOf(control: Row): string[] {

@@ -48,7 +48,7 @@ Unpack the file (here pack.zip) into an empty folder beside it, and go there:
 
   report.html            the report, in any browser
   report.pdf             the same as PDF/A-3a
-  index/by-control.csv   each control, the rules that test it, the results
+  index/by-control.csv   each control, the rules that test it, the report's counts
   index/by-path.csv      each path, the rules it fails, its evidence files
   index/by-window.csv    each window of time, its evidence file or its gap
   data/                  the numbers behind the report

@@ -227,7 +227,16 @@ function frameworkResult(
     outOfScope: outOfScope(periods, scopes, labelsOf),
     controls: controls.map((control) => {
       const findings = ofRules(control.rules)
-      return { ...control, verdict: worstVerdict(findings), score: scoreOf(findings, isBlind) }
+      return {
+        ...control,
+        verdict: worstVerdict(findings),
+        score: scoreOf(findings, isBlind),
+        byRule: control.rules.map((rule) => {
+          const own = ofRules([rule])
+          const notApplicable = own.filter(({ verdict }) => verdict === 'not-applicable').length
+          return { rule, verdict: worstVerdict(own), score: scoreOf(own, isBlind), notApplicable }
+        }),
+      }
     }),
     score: scoreOf(ofRules(rules), isBlind),
   }

@@ -79,11 +79,17 @@ export function summaryJson(summary: Summary, verdict: string): string {
         score: scoreOf(framework.score),
         scopes: framework.scopes,
         outOfScope: framework.outOfScope,
-        controls: framework.controls.map(({ id, relation, verdict: stands, score }) => ({
+        controls: framework.controls.map(({ id, relation, verdict: stands, score, byRule }) => ({
           id,
           relation,
           verdict: stands,
           score: scoreOf(score),
+          rules: byRule.map(({ rule, verdict: ofRule, score: own, notApplicable }) => ({
+            id: rule,
+            verdict: ofRule,
+            score: scoreOf(own),
+            notApplicable,
+          })),
         })),
       })),
     },
