@@ -278,6 +278,44 @@ test('plaintext-is-refused goes by policy, and by what was let in against it', (
   ])
 })
 
+test('rules about traffic have nothing to judge of exempt traffic, also over gaps and quiet windows', () => {
+  const adminPort = () =>
+    path(
+      [
+        { to: 5, state: 'exempt', reason: 'admin-port (mtls)' },
+        { from: 6, state: 'not-observed', more: { enforcement: 'unknown' } },
+      ],
+      { port: 4191 },
+    )
+  const probes = path([{ to: 5, state: 'exempt', reason: 'probe path' }], { source: { ...UNMESHED, kind: 'probe' } })
+  const other = path([{ state: 'unknown', more: { enforcement: 'unknown' } }], {
+    pathId: 'b2',
+    port: 4191,
+    source: UNMESHED,
+  })
+  for (const rule of [
+    'path-is-encrypted',
+    'path-is-mutual',
+    'inbound-plaintext-absent',
+    'plaintext-is-refused',
+    'identity-is-expected',
+    'sources-agree',
+  ])
+    table(rule, [
+      ['the port of the proxy itself', 'not-applicable', period([adminPort()], missing(3))],
+      ['probes', 'not-applicable', period([probes], missing(3))],
+    ])
+  table('plaintext-is-refused', [
+    ['the port of the proxy, and who else may have called', 'not-enough-evidence', period([adminPort(), other])],
+  ])
+})
+
+test('sources-agree fails a path of the port of a proxy that linkerd viz edges shows otherwise', () => {
+  const differences = [vizDifference('a1', { reason: '', state: 'plaintext' })]
+  const made = path([{ state: 'exempt', reason: 'admin-port (mtls)' }], { port: 4191 })
+  table('sources-agree', [['a tick', 'fail', period([made], { facts: { viz: { compared: 1, differences } } })]])
+})
+
 test('workload-is-meshed judges every window in which the workload had pods', () => {
   const meshed = (changes: object) =>
     period([path()], { history: { meshed: { yes: 0, no: 0, partly: 0, unknown: 0, ...changes } } })

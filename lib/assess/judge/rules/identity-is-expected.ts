@@ -1,5 +1,13 @@
 import type { PathIdentity } from '../../../model/period.ts'
-import { type PathHistory, type Rule, type RuleFinding, hasNamelessEnd, pathFinding, windowCount } from '../rule.ts'
+import {
+  type PathHistory,
+  type Rule,
+  type RuleFinding,
+  hasNamelessEnd,
+  isExempt,
+  pathFinding,
+  windowCount,
+} from '../rule.ts'
 import { withUnknownWindows } from '../seen.ts'
 
 /** Judges whether the identities on the wire are those that the API server gives to the ends. */
@@ -8,7 +16,7 @@ export const identityIsExpected: Rule = {
   title: 'Identities on the wire match the ServiceAccounts',
   why: 'A name in a metric comes from a label. The identity on the wire was proved with a key.',
   needs:
-    'The identity that each side saw of the other, and the ServiceAccounts that the Kubernetes snapshots of the same window give both workloads. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The smaller share counts as seen. A window is no evidence if one side did not report the identity of the other. The rule is not applicable to a client that shows no identity; path-is-mutual reports such a client.',
+    'The identity that each side saw of the other, and the ServiceAccounts that the Kubernetes snapshots of the same window give both workloads. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The smaller share counts as seen. A window is no evidence if one side did not report the identity of the other. The rule is not applicable to a client that shows no identity; path-is-mutual reports such a client. It is not applicable to an exempt path either.',
   check: ({ paths, facts }) => {
     const byPath = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
     return paths.map((path) => judge(path, byPath.get(path.pathId) ?? []))
@@ -17,6 +25,7 @@ export const identityIsExpected: Rule = {
 
 function judge(path: PathHistory, identities: readonly PathIdentity[]): RuleFinding {
   const { source, destination, windows, seenAtBothEnds } = path
+  if (isExempt(path)) return pathFinding(path, 'not-applicable', 'Exempt traffic only')
   for (const seen of identities) {
     const wrong = mismatch(path, seen)
     if (wrong !== null) return pathFinding(path, 'fail', wrong)

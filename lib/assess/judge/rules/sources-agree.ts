@@ -4,7 +4,7 @@ import type { VizDifference } from '../../../model/window.ts'
 import { compareText } from '../../../text/order.ts'
 import { workloadKey } from '../../pods/facts.ts'
 import { isNotEncrypted } from '../../window/episode-lifecycle.ts'
-import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, windowCount } from '../rule.ts'
+import { type PathHistory, type Rule, hasNamelessEnd, isExempt, pathFinding, ofWorkload, windowCount } from '../rule.ts'
 import { withUnknownWindows } from '../seen.ts'
 
 /** Judges whether both ends reported the same of a path, and whether `linkerd viz edges` showed what the counters say. */
@@ -13,7 +13,7 @@ export const sourcesAgree: Rule = {
   title: 'Sources of evidence agree',
   why: 'The report of one proxy is one source. The identity that the other end saw is a second source. linkerd viz edges must show an operator the same result.',
   needs:
-    'The path uses mutual TLS of the mesh, and both proxies were read. The server reports the identity of the client, and exactly one workload may have this identity. A window is no evidence if one side did not report the path, or if several workloads share the identity that the server saw. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The smaller share counts as seen. Without mutual TLS, nothing links the two sides. If linkerd viz edges could be queried, its answer is compared with the window of the same moment. A stored packet capture is compared with the window of its moment. If these agree, that proves nothing.',
+    'The path uses mutual TLS of the mesh, and both proxies were read. The server reports the identity of the client, and exactly one workload may have this identity. A window is no evidence if one side did not report the path, or if several workloads share the identity that the server saw. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The smaller share counts as seen. Without mutual TLS, nothing links the two sides. If linkerd viz edges could be queried, its answer is compared with the window of the same moment. A stored packet capture is compared with the window of its moment. If these agree, that proves nothing. An exempt path has nothing to compare, unless one of these two contradicts it.',
   check: ({ cluster, paths, facts }) => {
     const differences = inOrder(facts?.viz?.differences ?? []).filter(isContradiction)
     const identities = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
@@ -50,6 +50,7 @@ function inOrder(differences: readonly VizDifference[]): VizDifference[] {
 
 function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFinding {
   const { windows, destination, seenAtBothEnds } = path
+  if (isExempt(path)) return pathFinding(path, 'not-applicable', 'Exempt traffic only')
   if (hasNamelessEnd(path))
     return pathFinding(path, 'not-applicable', 'One end has no mesh identity, so nothing links the two sides')
   const quiet = 'No mutual TLS of the mesh to judge in the period, so nothing links the two sides'
