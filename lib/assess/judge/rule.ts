@@ -4,6 +4,7 @@ import type { Endpoint, State } from '../../model/path.ts'
 import type { Finding, Seen, Subject, Verdict } from '../../model/judgement.ts'
 import type { PathRow } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
+import { API_SERVER_REASON } from '../ends/api-server.ts'
 import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { workloadKey } from '../pods/facts.ts'
 import {
@@ -222,11 +223,19 @@ export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoin
   return [...new Map(seen.map((workload) => [workloadKey(workload), workload])).values()]
 }
 
-/** Whether a path is exempt, whatever its unread windows would have shown: probes, which are part of the path's identity, and the proxy's own ports. */
+/** Reasons, without their part in brackets, that exempt a path by where it leads. */
+const EXEMPT_ENDS: ReadonlySet<string> = new Set(['admin-port', API_SERVER_REASON])
+
+/**
+ * Whether a path is exempt, also over windows that were not read: probes, which are part of the path's identity, the proxy's own ports, and TLS to the
+ * Kubernetes API.
+ */
 export function isExempt({ source, rows }: PathHistory): boolean {
   const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
   if (seen.some(({ state }) => state !== 'exempt')) return false
-  return source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => reason.startsWith('admin-port')))
+  return (
+    source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => EXEMPT_ENDS.has(withoutBrackets(reason))))
+  )
 }
 
 /** Whether an end of a path cannot have a mesh identity. Clients without an identity, and ends outside the cluster, have separate paths. */
@@ -252,11 +261,12 @@ const DOUBTS: ReadonlySet<string> = new Set([
   'ipv6-not-proxied',
 ])
 
+/** `admin-port` of `admin-port (mtls)`. */
+const withoutBrackets = (reason: string): string => reason.replace(/ \(.*$/u, '')
+
 /** Returns the reason of the first window in which a path is in doubt; null if there is none. */
 export function doubtOf({ rows }: PathHistory): string | null {
-  return (
-    rows.find(({ state, reason }) => state === 'unknown' && DOUBTS.has(reason.replace(/ \(.*$/u, '')))?.reason ?? null
-  )
+  return rows.find(({ state, reason }) => state === 'unknown' && DOUBTS.has(withoutBrackets(reason)))?.reason ?? null
 }
 
 /**

@@ -83,7 +83,8 @@ export const LOOKS: Readonly<Record<Mark, StateLook>> = {
   },
   exempt: {
     shape: '–',
-    meaning: 'probes, the proxies’ own ports, connections without payload: listed, not judged',
+    meaning:
+      'probes, the proxies’ own ports, connections without payload, TLS to the Kubernetes API: listed, not judged',
     fill: '#D1D5DB',
     fillOnDark: '#6B7280',
     pattern: 'thin',

@@ -68,7 +68,7 @@ export function otherSections(wording: Wording): readonly SectionView[] {
         id: 'exempt',
         title: 'Exempt paths',
         explained:
-          'Kubelet probes, connections without payload and the proxies’ own ports (4190, 4191). These paths are not judged. “admin-port (plaintext)” and “(mtls)” say how the proxy’s own port was reached.',
+          'Kubelet probes, connections without payload, the proxies’ own ports (4190, 4191), and TLS to the Kubernetes API. These paths are not judged. “admin-port (plaintext)” and “(mtls)” say how the proxy’s own port was reached.',
         caption: 'Exempt paths',
         none: 'No path has only exempt traffic.',
       }),

@@ -79,6 +79,13 @@ test('RULES has one rule for each file of lib/assess/judge/rules, with the name 
   }
 })
 
+/** A path to the Kubernetes API, exempt in the first half. */
+const apiPath = (then: Parameters<typeof path>[0] = []) =>
+  path([{ to: 5, state: 'exempt', reason: 'kubernetes-api (no-mesh-tls)' }, ...then], {
+    destination: workload('service', 'default', 'kubernetes'),
+    port: 6443,
+  })
+
 test('path-is-encrypted judges a path on all of its windows, the worst first', () => {
   table('path-is-encrypted', [
     ['mutual TLS', 'pass', period()],
@@ -133,6 +140,13 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
       'not-applicable',
       period([path([{ state: 'exempt', reason: 'admin-port (no-mesh-tls)' }])], missing(3)),
     ],
+    ['TLS to the Kubernetes API', 'not-applicable', period([apiPath([])], missing(3))],
+    [
+      'TLS to the Kubernetes API, one window not known',
+      'not-enough-evidence',
+      period([apiPath([{ from: 6, state: 'unknown' }])]),
+    ],
+    ['TLS to the Kubernetes API, and plaintext', 'fail', period([apiPath([{ from: 6, ...clear }])])],
     [
       'probes',
       'not-applicable',

@@ -40,6 +40,6 @@ function judge(path: PathHistory): RuleFinding {
 function quietWords({ windows }: PathHistory): string {
   if (windows.refused > 0) return `Policy refused all traffic, in ${windowCount(windows.refused)}`
   if (windows.exempt > 0)
-    return 'Exempt traffic only: probes, ports of the proxy itself, or connections without payload'
+    return 'Exempt traffic only: probes, ports of the proxy itself, connections without payload, or TLS to the Kubernetes API'
   return windows.unknown > 0 ? 'No traffic of known state' : 'No traffic in the period'
 }
