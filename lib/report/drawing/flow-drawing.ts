@@ -28,6 +28,8 @@ const MAX_CANDIDATES = 3
 export type DrawnPath = Pick<PathEnds, 'source' | 'destination' | 'port'> & {
   readonly candidates: readonly Source[]
   readonly mark: Mark
+  /** Too little was seen of it for a verdict: a `?` stands behind the shape of its mark. */
+  readonly lacksEvidence?: boolean
   /** Other words and another line than those of its mark, in a drawing of what differs. */
   readonly told?: { readonly words: string; readonly paint: Paint }
 }
@@ -55,7 +57,11 @@ export type FlowOptions = {
 }
 
 /** An arrow, for the words of a drawing. */
-export type DrawnArrow = { readonly mark: Mark; readonly told: DrawnPath['told'] }
+export type DrawnArrow = {
+  readonly mark: Mark
+  readonly lacksEvidence: boolean
+  readonly told: DrawnPath['told']
+}
 
 type Box = { readonly group: string | null; readonly name: string; readonly notes: readonly string[] }
 type Arrow = DrawnArrow & {
@@ -229,23 +235,24 @@ function joined(
     const known = boxes.get(from.key)
     boxes.set(from.key, known === undefined ? from.box : { ...known, notes: united(known.notes, from.box.notes) })
     boxes.set(to.key, to.box)
-    const key = JSON.stringify([from.key, to.key, path.mark, path.told?.words])
+    const key = JSON.stringify([from.key, to.key, path.mark, path.lacksEvidence, path.told?.words])
     const group = groups.get(key)
     if (group === undefined) groups.set(key, { from: from.key, to: to.key, paths: [path] })
     else group.paths.push(path)
   }
   const arrows = [...groups.values()].map(({ from, to, paths: own }): Arrow => {
-    const [{ mark, told }] = own
+    const [{ mark, lacksEvidence = false, told }] = own
     const counted =
       boxOf === workloadBox && !classes.has(to) && !classes.has(from) ? portWords(own) : plural(own.length, 'path')
     return {
       from,
       to,
       mark,
+      lacksEvidence,
       told,
       rank: rankOf(own[0]),
       paths: own.length,
-      label: `${told?.words ?? LOOKS[mark].shape} ${counted}`,
+      label: `${told?.words ?? `${LOOKS[mark].shape}${lacksEvidence ? LOOKS.unknown.shape : ''}`} ${counted}`,
     }
   })
   return {

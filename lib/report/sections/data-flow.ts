@@ -4,7 +4,8 @@ import type { DrawnPath } from '../drawing/flow-drawing.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { MARKS } from '../drawing/state-looks.ts'
-import { isClear } from '../summary/path-summary.ts'
+import { isClear, worstSeen } from '../summary/path-summary.ts'
+import type { PathSummary } from '../summary/path-summary.ts'
 import type { Summary } from '../summary/summary.ts'
 import { plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
@@ -18,23 +19,21 @@ const SMALL_HEIGHT = 200
 export function dataFlowSection(wording: Wording): SectionView {
   const { summary } = wording
   const drawings = summary.clusters.flatMap(({ id, classes }) =>
-    drawFlow(
-      summary.paths.filter((path) => path.cluster === id && path.observedWindows > 0 && path.mark !== 'exempt'),
-      {
-        cluster: id,
-        classes,
-        judged: summary.settings.judgedClasses,
-        attention: {
-          isWanted: ({ mark }) => isClear(mark) || mark === 'unknown',
-          words: (paths) => `that ${paths === 1 ? 'is' : 'are'} unencrypted or unknown`,
-          noneWords: 'none of them unencrypted or unknown',
-          keepsWorkloads: false,
-        },
-        rankOf: ({ mark }: DrawnPath) => -MARKS.indexOf(mark),
-        words: (boxes, arrows) =>
-          `Data flow: ${plural(boxes, 'box', 'boxes')}, ${plural(arrows.length, 'arrow')}, ${arrows.filter(({ mark }) => isClear(mark)).length} of them unencrypted and ${arrows.filter(({ mark }) => mark === 'unknown').length} unknown. The tables of paths hold the same.`,
+    drawFlow(summary.paths.filter((path) => path.cluster === id && path.observedWindows > 0).flatMap(drawn), {
+      cluster: id,
+      classes,
+      judged: summary.settings.judgedClasses,
+      attention: {
+        isWanted: ({ mark, lacksEvidence }) => isClear(mark) || mark === 'unknown' || lacksEvidence === true,
+        words: (paths) => `that ${paths === 1 ? 'is unencrypted or lacks' : 'are unencrypted or lack'} evidence`,
+        noneWords: 'none of them unencrypted or without enough evidence',
+        keepsWorkloads: false,
       },
-    ),
+      // Of one mark, what lacks evidence lies on what has a verdict.
+      rankOf: ({ mark, lacksEvidence }: DrawnPath) => (lacksEvidence === true ? 0.5 : 0) - MARKS.indexOf(mark),
+      words: (boxes, arrows) =>
+        `Data flow: ${plural(boxes, 'box', 'boxes')}, ${plural(arrows.length, 'arrow')}, ${arrows.filter(({ mark }) => isClear(mark)).length} of them unencrypted, ${arrows.filter(({ mark }) => mark === 'unknown').length} unknown and ${arrows.filter(({ lacksEvidence }) => lacksEvidence).length} with too little seen for a verdict. The tables of paths hold the same.`,
+    }),
   )
   return section('data-flow', 'Data flow, as observed', {
     isOnNewPage: drawings.some(({ width, height }) => width > PAGE_WIDTH || height > SMALL_HEIGHT),
@@ -44,9 +43,18 @@ export function dataFlowSection(wording: Wording): SectionView {
   })
 }
 
+/** A path as the worst that was seen of it; exempt traffic is left out. */
+function drawn(path: PathSummary): readonly DrawnPath[] {
+  const { source, destination, port, candidates } = path
+  const mark = worstSeen(path)
+  if (mark === 'exempt') return []
+  const lacksEvidence = path.verdict === 'not-enough-evidence' && mark !== 'unknown'
+  return [{ source, destination, port, candidates, mark, lacksEvidence }]
+}
+
 function explained({ paths }: Summary): string {
   return [
-    'Drawn from observed traffic only; exempt traffic is left out. Each arrow shows the worst state of its paths: thick for plaintext, dashed for no mesh TLS, dotted for unknown. Numbers on arrows are ports. Each (unmeshed) box is the clients without a mesh identity at one port.',
+    'Drawn from observed traffic only; exempt traffic is left out. Each arrow shows the worst state that was seen of its paths: thick (▲) for plaintext, dashed (△) for no mesh TLS, dotted (?) for unknown in at least one window; ●, ◐ and ○ are encrypted. A second ?, as in ●?, means that too little was seen for a verdict: what was not seen may be unencrypted. Numbers on arrows are ports. Each (unmeshed) box is the clients without a mesh identity at one port.',
     ...(paths.some(({ candidates }) => candidates.length > 0)
       ? ['“perhaps” names the workloads that such a client may be.']
       : []),

@@ -80,6 +80,14 @@ export function countedAs(marks: Iterable<Mark | null>): Mark {
   return COUNTS_AS.find((candidate) => seen.has(candidate)) ?? 'unknown'
 }
 
+/**
+ * The worst that was seen of a path, whatever its verdict: a path that was encrypted whenever it was seen is encrypted, however little was seen. One window
+ * of unknown state makes it unknown.
+ */
+export function worstSeen({ mark, windows }: Pick<PathSummary, 'mark' | 'windows'>): Mark {
+  return mark === 'unknown' ? (COUNTS_AS.find((candidate) => windows[candidate] > 0) ?? 'unknown') : mark
+}
+
 /** The paths of all clusters, by name. Throws an Error if one has no strip, or one that does not fit the windows. */
 export function summarisePaths(clusters: readonly ClusterPeriod[], findings: readonly Finding[]): PathSummary[] {
   const failures = failuresByPath(findings)

@@ -4,7 +4,15 @@ import fc from 'fast-check'
 import { layOutGraph } from '../../../lib/report/drawing/graph-layout.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import { viewOf } from '../../../lib/report/report-view.ts'
-import { manyPaths, storyOfAWeek } from '../../support/stored/report-input.ts'
+import {
+  type StoryPath,
+  cluster,
+  hours,
+  manyPaths,
+  report,
+  storyOfAWeek,
+  workload,
+} from '../../support/stored/report-input.ts'
 
 const graphs = fc.integer({ min: 1, max: 12 }).chain((size) =>
   fc.record({
@@ -47,6 +55,8 @@ test('every box and arrow gets a place inside the drawing, also loops and arrows
   )
 })
 
+const END = hours().length - 1
+
 const drawingsOf = (input: ReturnType<typeof storyOfAWeek>) =>
   viewOf(summarise(input)).sections.find(({ id }) => id === 'data-flow')?.drawings ?? []
 
@@ -55,6 +65,42 @@ test('what was not encrypted is drawn in front of everything else', () => {
   const paints = west?.layers.flatMap(({ lines }) => lines.map(({ paint }) => paint)) ?? []
   assert.equal(paints.at(-1), 'plaintext')
   assert.ok(paints.indexOf('mtls') < paints.indexOf('plaintext'))
+})
+
+test('a path is drawn as the worst that was seen of it, with a mark where that is too little for a verdict', () => {
+  const stretches: Record<string, StoryPath['stretches']> = {
+    whole: [{ from: 0, to: END, state: 'mtls' }],
+    lately: [{ from: END, to: END, state: 'mtls' }],
+    doubted: [
+      { from: 0, to: 9, state: 'mtls' },
+      { from: 10, to: END, state: 'unknown', reason: 'labels-overridden' },
+    ],
+    clear: [
+      { from: 0, to: 9, state: 'plaintext' },
+      { from: 10, to: END, state: 'mtls' },
+    ],
+    unseen: [{ from: 0, to: END, state: 'unknown' }],
+  }
+  const drawn = (windows: ReturnType<typeof hours>) => {
+    const paths = Object.entries(stretches).map(([name, own], index): StoryPath => ({
+      pathId: `${index}`,
+      source: workload('deployment', 'shop', 'web'),
+      destination: workload('deployment', 'shop', name),
+      port: 8000 + index,
+      stretches: own,
+    }))
+    const [drawing] = drawingsOf(report([cluster('west', windows, paths)]))
+    const labels =
+      drawing?.layers.flatMap((one) => (one.boxes.length > 0 ? [] : one.labels.map(({ text }) => text))) ?? []
+    const paints = drawing?.layers.flatMap(({ lines }) => lines.map(({ paint }) => paint)) ?? []
+    return { labels: labels.filter((text) => / 800\d$/u.test(text)).toSorted(), paints, words: drawing?.words ?? '' }
+  }
+  const all = drawn(hours())
+  assert.deepEqual(all.labels, ['? 8002', '? 8004', '▲ 8003', '● 8000', '● 8001'])
+  const half = drawn(hours({ missing: Array.from({ length: 80 }, (_, index) => index + 20) }))
+  assert.deepEqual(half.labels, ['? 8002', '? 8004', '▲ 8003', '●? 8000', '●? 8001'])
+  assert.deepEqual(half.paints, ['mtls', 'mtls', 'unknown', 'unknown', 'plaintext'])
+  assert.match(half.words, /1 of them unencrypted, 2 unknown and 2 with too little seen for a verdict/u)
 })
 
 test('too many paths to draw are joined by namespaces, and that is said', () => {
