@@ -27,6 +27,8 @@ export type Seen = {
   readonly windows: number
   /** Windows in which it was seen at all. */
   readonly seenWindows: number
+  /** Those of them in which it was seen for a part of their time only. */
+  readonly partWindows: number
   /** Windows in which it lived that were not collected. */
   readonly uncollected: number
   /** Seconds in which it lived, or may have, and was not seen. */

@@ -180,7 +180,7 @@ function sumOf(
   { windows, outsideSeconds }: SeenWindows,
   seenIn: (window: SeenWindow, place: number) => number | null,
 ): Seen {
-  let [life, seen, lived, seenCount, uncollected] = [0, 0, 0, 0, 0]
+  let [life, seen, lived, seenCount, partCount, uncollected] = [0, 0, 0, 0, 0, 0]
   windows.forEach((window, place) => {
     const share = seenIn(window, place)
     if (share === null) return
@@ -188,6 +188,7 @@ function sumOf(
     life += window.seconds
     seen += share * window.seconds
     if (share > 0) seenCount += 1
+    if (share > 0 && share < 1) partCount += 1
     if (!window.collected) uncollected += 1
   })
   // A subject that lived in no window is not known to have lived outside of them.
@@ -197,6 +198,7 @@ function sumOf(
     told: null,
     windows: lived,
     seenWindows: seenCount,
+    partWindows: partCount,
     uncollected,
     unseenSeconds: whole - seen,
     outsideSeconds: life === 0 ? 0 : outsideSeconds,

@@ -45,13 +45,17 @@ function seenWords({ share, windows, uncollected, unseenSeconds }: Seen): string
   return `, seen for ${shareWords(share)} of its time, unseen for ${durationWords(Math.ceil(unseenSeconds))}${missing}`
 }
 
-/** Describes what was not seen. */
-function missingWords({ windows, seenWindows, uncollected, outsideSeconds }: Seen): string {
+/** Describes what was not seen. Traffic may have been seen in a window that does not count: it was perhaps not all of it. */
+function missingWords({ windows, seenWindows, partWindows, uncollected, outsideSeconds }: Seen): string {
   const unread = windows - uncollected - seenWindows
+  const ofAll = (count: number): string => `${count} of ${windowCount(windows)}`
   const parts = [
     ...(outsideSeconds > 0 ? [`no window was expected for ${durationWords(outsideSeconds)}`] : []),
-    ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows)} not collected`] : []),
-    ...(unread > 0 ? [`not seen in ${windowCount(unread)}`] : []),
+    ...(uncollected > 0 ? [`${ofAll(uncollected)} not collected`] : []),
+    ...(unread > 0
+      ? [`${ofAll(unread)} ${unread === 1 ? 'does' : 'do'} not count because what was read may be incomplete`]
+      : []),
+    ...(partWindows > 0 ? [`${ofAll(partWindows)} ${partWindows === 1 ? 'counts' : 'count'} in part`] : []),
   ]
   return parts.length === 0 ? '' : `: ${parts.join(', ')}`
 }

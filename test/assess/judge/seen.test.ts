@@ -202,11 +202,24 @@ test('a share is between none and all, both ends see no more than either, and th
         seen(shown, by, {}, period),
       )
       assert.ok(either && both && destination)
-      for (const { share, windows, seenWindows: count, uncollected, unseenSeconds, outsideSeconds } of [either, both]) {
+      for (const told of [either, both]) {
+        const {
+          share,
+          windows,
+          seenWindows: count,
+          partWindows: part,
+          uncollected,
+          unseenSeconds,
+          outsideSeconds,
+        } = told
         if (share === null) {
-          assert.deepEqual([windows, count, unseenSeconds, outsideSeconds], [0, 0, 0, 0])
+          assert.deepEqual([windows, count, part, unseenSeconds, outsideSeconds], [0, 0, 0, 0, 0])
           continue
         }
+        // Windows that count add up to the seen time: the whole ones wholly, the others in part.
+        const seenHours = windows - unseenSeconds / 3600 + outsideSeconds / 3600
+        assert.ok(count - part <= seenHours + 1e-6 && seenHours <= count + 1e-6)
+        assert.equal(part === 0, Math.abs(seenHours - count) < 1e-6)
         assert.ok(share >= 0 && share <= 1)
         assert.ok(count + uncollected <= windows)
         const life = windows * 3600 + outsideSeconds

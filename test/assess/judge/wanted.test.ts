@@ -162,6 +162,7 @@ const seenAs = (share: number | null, more: Partial<Seen> = {}): Seen => ({
   told: null,
   windows: 672,
   seenWindows: 600,
+  partWindows: 0,
   uncollected: 0,
   unseenSeconds: share === null ? 0 : (1 - share) * 2_419_200,
   outsideSeconds: 0,
@@ -212,9 +213,18 @@ test('atWantedShare() says of less than all never that it was all', () => {
 test('a finding that lacks evidence says what was not seen', () => {
   const lacking = (more: Partial<Seen>) => atWantedShare(finding('pass', seenAs(0.5, more)), WANTED_SHARE).detail
   matchesText(lacking({ uncollected: 72 }))
-  assert.match(lacking({}), /not seen in 72 windows/)
+  matchesText(lacking({}))
+  matchesText(lacking({ seenWindows: 671, partWindows: 1 }))
+  matchesText(lacking({ seenWindows: 672, partWindows: 3 }))
+  matchesText(lacking({ uncollected: 70, seenWindows: 600, partWindows: 5 }))
   matchesText(lacking({ outsideSeconds: 3600 }))
   assert.match(lacking({ told: 0.25 }), /25\.0 % can be judged, 99 % wanted/)
+})
+
+test('a window of which traffic was seen, and perhaps not all of it, is not called unseen', () => {
+  const doubted: Shown = { web: { workload: { meshed: 'partly' } }, db: { workload: { meshed: 'partly' } } }
+  const { detail } = foundBy('path-is-encrypted', watchedPeriod(fourWeeks(at(range(0, 20), doubted))))
+  matchesText(detail)
 })
 
 const ORDER: readonly Verdict[] = ['fail', 'not-enough-evidence', 'pass', 'not-applicable']
