@@ -9,8 +9,7 @@ import { byName, isClear, lastSeen, pathKey } from '../lib/report/summary/path-s
 import { openEpisodes } from '../lib/report/summary/episode-summary.ts'
 import type { Standing } from '../lib/report/summary/standing.ts'
 import type { Summary } from '../lib/report/summary/summary.ts'
-import { CLASS_WORDS, countWords, plural } from '../lib/report/words/vocabulary.ts'
-import { shareWords } from '../lib/text/share-words.ts'
+import { CLASS_WORDS, countWords, plural, seenShareWords } from '../lib/report/words/vocabulary.ts'
 import { datesOf } from '../lib/time/dates.ts'
 import type { Console } from './console.ts'
 import { type TerminalColumn, tableLines, tableWidth } from './terminal-table.ts'
@@ -150,7 +149,7 @@ function columns(hasClusters: boolean, colors: Console['colors']): TerminalColum
     { heading: 'NOT ENCRYPTED', text: ({ since }) => since },
     {
       heading: 'SEEN',
-      text: ({ seen }) => (seen === null ? '-' : shareWords(seen)),
+      text: ({ seen }) => seenShareWords(seen),
       color: (text, { verdict }) => (verdict === 'not-enough-evidence' ? colors.yellow(text) : text),
     },
     { heading: 'WINDOWS', text: ({ strip }) => strip },

@@ -1,6 +1,5 @@
 /** What is unencrypted at the end of the period on one page: one row a path, in the order of the actions that end them. */
 import { printable } from '../../text/printable.ts'
-import { shareWords } from '../../text/share-words.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { openUnseen } from '../summary/episode-summary.ts'
@@ -24,7 +23,7 @@ import { actionTitle } from '../words/action-titles.ts'
 import { sinceWords } from '../words/format-episode.ts'
 import { clusterNote, firstLines, firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
-import { countWords, plural, reasonWords } from '../words/vocabulary.ts'
+import { countWords, plural, reasonWords, seenShareNote, seenShareWords } from '../words/vocabulary.ts'
 
 /** So many paths have a row: what fits on a page. */
 const MAX_ROWS = 20
@@ -84,7 +83,7 @@ export function lackingSection({ summary }: Wording): SectionView | null {
   return section('lacking-evidence', LACKING_TITLE, {
     tables: [
       table(
-        `${countWords(notEnoughEvidence.length)} of ${plural(figures.judged, 'judged path')}. Nothing was seen unencrypted on them, but too little was seen to say that they were encrypted.${shown.some(({ length }) => length > 1) ? ' Paths with one reason share a row; paths.csv has each.' : ''}${note}`,
+        `${countWords(notEnoughEvidence.length)} of ${plural(figures.judged, 'judged path')}. Nothing was seen unencrypted on them, but too little was seen to say that they were encrypted.${shown.some(({ length }) => length > 1) ? ' Paths with one reason share a row; paths.csv has each.' : ''}${seenShareNote(notEnoughEvidence)}${note}`,
         [
           ['Source', 20],
           ['Destination', 21],
@@ -104,7 +103,7 @@ export function lackingSection({ summary }: Wording): SectionView | null {
             },
             nameCell(destinationName(path)),
             others.length === 0 ? plain(summary.owners.get(pathKey(path)) ?? '') : textCell('several'),
-            number(path.seen?.share === null || path.seen === null ? 'unknown' : shareWords(path.seen.share)),
+            number(seenShareWords(path.seen?.share ?? null)),
             textCell(printable(others.length === 0 ? inWords(path) : whyOf(path))),
           ]
         }),

@@ -20,8 +20,16 @@ import {
 import type { CellView, TableView } from '../table-cells.ts'
 import { MARKS } from '../drawing/state-looks.ts'
 import { compareText } from '../../text/order.ts'
-import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/vocabulary.ts'
-import { shareWords } from '../../text/share-words.ts'
+import {
+  byteWords,
+  capital,
+  CORROBORATED_WORDS,
+  countWords,
+  plural,
+  reasonWords,
+  seenShareNote,
+  seenShareWords,
+} from '../words/vocabulary.ts'
 import { firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { sum } from '../summary/sums.ts'
@@ -138,7 +146,7 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
     if (own.length > MAX_ROWS) return [pairTable(own, `${caption}, cluster ${printable(id)}`)]
     return [
       table(
-        `${caption}, cluster ${printable(id)}. Vertical lines in the strips mark ${wording.unit}.`,
+        `${caption}, cluster ${printable(id)}. Vertical lines in the strips mark ${wording.unit}.${seenShareNote(own)}`,
         [
           ['State', 15],
           ['Source', 22],
@@ -154,7 +162,7 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
             nameCell(endpointName(path.source)),
             nameCell(destinationName(path)),
             plain(wording.summary.owners.get(pathKey(path)) ?? ''),
-            number(seenWords(path)),
+            number(seenShareWords(path.seen?.share ?? null)),
             path.observedWindows === 0
               ? number('none seen')
               : { ...number(bytesWords(path)), notes: [plural(path.opens, 'new connection')] },
@@ -256,10 +264,6 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
 /** A proxy counts no bytes of some traffic: none counted is not none sent. */
 function bytesWords({ bytes, opens }: Pick<PathSummary, 'bytes' | 'opens'>): string {
   return bytes === 0 && opens > 0 ? 'no bytes counted' : byteWords(bytes)
-}
-
-function seenWords({ seen }: PathSummary): string {
-  return seen?.share === null || seen === null ? 'not judged' : shareWords(seen.share)
 }
 
 function detailLines(path: PathSummary): readonly string[] {

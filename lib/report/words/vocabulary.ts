@@ -4,6 +4,7 @@ import type { BlindSpot, GapReason, Workload } from '../../model/window.ts'
 import type { Cause, Corroborated, Enforcement, PathClass } from '../../model/path.ts'
 import type { Episode } from '../../model/history.ts'
 import type { Score, WaiverResult } from '../../model/judgement.ts'
+import type { PathSummary } from '../summary/path-summary.ts'
 import type { Summary } from '../summary/summary.ts'
 
 /** Each cause, in words. */
@@ -246,6 +247,18 @@ export const CLASS_WORDS: Readonly<Record<PathClass, string>> = {
 /** What the period is called in a sentence. */
 export const periodWord = ({ period }: Pick<Summary, 'period'>): string =>
   period.label.startsWith('Week') ? 'the week' : 'the period'
+
+/** How much of a path's time was seen; `-` where its verdict does not depend on it. */
+export function seenShareWords(share: number | null): string {
+  return share === null ? '-' : shareWords(share)
+}
+
+/** What a `-` in a column “Seen” means, before other sentences; empty if all these paths have a share. */
+export function seenShareNote(paths: readonly Pick<PathSummary, 'seen'>[]): string {
+  return paths.every(({ seen }) => (seen?.share ?? null) !== null)
+    ? ''
+    : ' A “-” under “Seen”: the verdict does not depend on how much was seen.'
+}
 
 /** Words that begin a sentence. */
 export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
