@@ -1,5 +1,5 @@
 /** The episodes of a period, from the store: the same for the API, its pages and the command line. */
-import { classesIn, isAbout, rows } from '../history/rows/path-history.ts'
+import { classesIn, hasAskedEnd, rows } from '../history/rows/path-history.ts'
 import { pathClass } from '../assess/ends/path-class.ts'
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { fixOf } from '../assess/fixes/fix-text.ts'
@@ -71,7 +71,7 @@ export async function readEpisodes(
     ({ isNew: _, ...one }): EpisodeRow[] => {
       const own = rowsOf.get(one.pathId) ?? []
       const isOpen = one.episode.endedAt === null
-      if (!isAbout(one, wanted) || (open !== undefined && open !== isOpen)) return []
+      if (!hasAskedEnd(one, wanted) || (open !== undefined && open !== isOpen)) return []
       const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
       const [last] = waivedRows(latestOf(seen), waivers, to)
       return [

@@ -281,7 +281,7 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
 }
 
 /** Whether an end of a path is the namespace or workload that is asked for. */
-export function isAbout(
+export function hasAskedEnd(
   { source, destination }: Pick<PathRow, 'source' | 'destination'>,
   { namespace, workload }: Pick<HistoryQuery, 'namespace' | 'workload'>,
 ): boolean {
@@ -294,7 +294,7 @@ export function isAbout(
 }
 
 function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: HistoryQuery): boolean {
-  if (!isAbout(row, { namespace, workload })) return false
+  if (!hasAskedEnd(row, { namespace, workload })) return false
   if (state === undefined) return true
   return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
 }
