@@ -240,7 +240,13 @@ test('a hostile name can be asked for, and harms neither terminal, page nor spre
   const json = await (await api.ask('/v1/paths')).text()
   assert.doesNotMatch(json.trimEnd(), /[\p{C}\p{Zl}\p{Zp}]/u)
   const csv = await (await api.ask('/v1/paths', { headers: { accept: 'text/csv' } })).text()
-  for (const row of parse(csv) as string[][]) for (const field of row) assert.doesNotMatch(field, /^[=+\-@]|\p{C}/u)
+  for (const row of parse(csv, { columns: true, record_delimiter: '\r\n' }) as Record<string, string>[])
+    for (const [column, field] of Object.entries(row)) {
+      // Only a fix has lines, and they are of its own.
+      assert.doesNotMatch(column === 'fix' ? field.replaceAll('\n', '') : field, /^[=+\-@]|\p{C}/u)
+      if (column === 'fix' && field !== '')
+        assert.match(field, /^[A-Z][^\n]+(\n(#|kubectl|linkerd|ciphertrail) [^\n]+)*$/u)
+    }
   for (const parameter of ['state', 'from', 'cursor', HOSTILE]) {
     const response = await api.ask(`/v1/paths?${encodeURIComponent(parameter)}=${encodeURIComponent(HOSTILE)}`)
     assert.equal(response.status, 400)

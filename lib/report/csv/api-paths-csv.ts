@@ -1,6 +1,6 @@
 import type { PathRow } from '../../model/history.ts'
 import type { Source } from '../../model/path.ts'
-import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
+import { type Columns, csvText, endColumns, fixLines, idOf, listOf } from './csv-text.ts'
 
 /**
  * What must be known of a cluster to read its rows, in a row of its own: that of some windows nothing can be told, or else a list without them would read as
@@ -38,7 +38,7 @@ export const HISTORY_COLUMNS: Columns<Row> = {
   outcome: ({ path }) => path?.outcome ?? null,
   reason: ({ shown }) => shown.reason,
   cause: ({ path }) => path?.cause ?? null,
-  fix: ({ path }) => path?.fix ?? null,
+  fix: ({ path }) => fixLines([path?.fix ?? []].flat()),
   clear_share: ({ path }) => path?.clearShare ?? null,
   opens: ({ path }) => path?.opens ?? null,
   open_at_scrape: ({ path }) => path?.openAtScrape ?? null,

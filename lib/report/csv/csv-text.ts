@@ -3,8 +3,8 @@ import { stringify } from 'csv-stringify/sync'
 import type { Endpoint, Source } from '../../model/path.ts'
 import { printable } from '../../text/printable.ts'
 
-/** What a field may hold; null is an empty field: not known, or nothing to say. */
-type Field = string | number | boolean | null
+/** What a field may hold: a list is the lines of a text of our own; null is an empty field: not known, or nothing to say. */
+type Field = string | number | boolean | null | readonly string[]
 
 /** The columns of a table by name, with the field of a row. */
 export type Columns<Row> = Readonly<Record<string, (row: Row) => Field>>
@@ -27,12 +27,14 @@ function fieldText(text: string): string {
   if (text === '') return ''
   if (HARMLESS.test(text)) return text.includes(',') ? `"${text}"` : text
   // A name that begins like a formula gets an apostrophe before it: a spreadsheet then shows it and runs nothing.
-  return stringify([[text]], { eof: false, record_delimiter: 'windows', escape_formulas: true })
+  return stringify([[text]], { eof: false, record_delimiter: 'windows', escape_formulas: true, quoted_match: '\n' })
 }
 
-/** Numbers and truths as JSON writes them; names without what cannot be seen. */
+/** Numbers and truths as JSON writes them; names without what cannot be seen, so only lines of our own break. */
 function plainText(field: Field): string {
-  return field === null ? '' : typeof field === 'string' ? printable(field) : String(field)
+  if (field === null) return ''
+  if (typeof field === 'string') return printable(field)
+  return typeof field === 'object' ? field.map(printable).join('\n') : String(field)
 }
 
 /** The columns of one end of a path. */
@@ -46,6 +48,10 @@ export const endColumns = <Row>(prefix: string, of: (row: Row) => Source): Colum
 /** Several values in one field. */
 export const listOf = (values: readonly string[]): string | null =>
   values.length === 0 ? null : [...new Set(values)].join('; ')
+
+/** The lines of fixes, each of which has several; an empty line is between two fixes. */
+export const fixLines = (fixes: readonly string[]): readonly string[] | null =>
+  fixes.length === 0 ? null : [...new Set(fixes)].join('\n\n').split('\n')
 
 /** `kind/namespace/name`, or `(unmeshed)` for who has no name. */
 export const idOf = ({ kind, namespace, name }: Endpoint): string =>

@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from '../../model/path.ts'
 import type { Subject } from '../../model/judgement.ts'
-import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
+import { type Columns, csvText, endColumns, fixLines, idOf, listOf } from './csv-text.ts'
 import { conclusionWords } from '../sections/enforcement.ts'
 import { severityOf } from '../summary/severity.ts'
 import { type PathDetails, NO_DETAILS, detailsIn, isOpenAtEnd } from '../summary/path-details.ts'
@@ -86,7 +86,7 @@ const PATHS: Columns<PathRowOf> = {
   not_encrypted: ({ path }) => isClear(path.mark),
   reason: ({ path }) => listOf(path.reasons.map(({ reason }) => reason)),
   cause: ({ path }) => listOf(path.reasons.flatMap(({ cause }) => cause ?? [])),
-  fix: ({ path }) => listOf(path.reasons.flatMap(({ fix }) => fix ?? [])),
+  fix: ({ path }) => fixLines(path.reasons.flatMap(({ fix }) => fix ?? [])),
   waivers: ({ path }) => listOf(path.failures.flatMap(({ waiver }) => waiver ?? [])),
   since: ({ exposure, open }) => exposure?.since ?? open?.openedAt ?? null,
   since_unknown: ({ exposure, open }) => exposure?.isSinceUnknown ?? open?.sinceUnknown ?? null,

@@ -15,7 +15,7 @@ import { matchesText } from '../../support/texts/matches-text.ts'
 const day = { from: '2026-11-20T00:00:00Z', to: '2026-11-20T02:00:00Z' }
 
 /** A period whose one path has a hostile name at every place where a cluster may write one. */
-function named(name: string): Summary {
+function named(name: string, fix = name): Summary {
   return summarise(
     report(
       [
@@ -25,7 +25,7 @@ function named(name: string): Summary {
             source: { ...workload('deployment', 'shop', name), serviceAccount: name },
             destination: workload('deployment', name, 'web'),
             port: 1,
-            stretches: [{ from: 0, to: 1, state: 'plaintext', reason: name, cause: 'unknown', fix: name }],
+            stretches: [{ from: 0, to: 1, state: 'plaintext', reason: name, cause: 'unknown', fix }],
           },
         ]),
       ],
@@ -54,6 +54,14 @@ test('every file is read back as it was, whatever names hold', () => {
       assert.equal(field.replace(/^'(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/u, ''), printable(name))
     }),
   )
+})
+
+test('lines of a fix stay lines, so that its commands can be copied, and a name in it opens no field', () => {
+  const fix = 'Add deployment/web\n# See who connects, "now":\nkubectl get pods -n shop\n=1+1'
+  const { body = '' } = csvFiles(named('\n=1', fix)).find((file) => file.name === 'paths.csv') ?? {}
+  const [row] = parse(body, { columns: true, record_delimiter: '\r\n' }) as Record<string, string>[]
+  assert.equal(row?.['fix'], fix)
+  assert.equal(row['source_name'], '[U+000A]=1')
 })
 
 test('windows.csv names every attempt that was used, and the report says of how many windows there are several', () => {
