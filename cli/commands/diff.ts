@@ -6,7 +6,7 @@ import { isBasisKnown, PATH_CHANGE_KINDS, type PathChange } from '../../lib/repo
 import { endName } from '../../lib/assess/judge/waived.ts'
 import { plural } from '../../lib/report/words/vocabulary.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
+import { type Dates, ageWords, datesOf } from '../../lib/time/dates.ts'
 import { PERIOD_FORMS } from '../../lib/time/period-forms.ts'
 import { parsePeriod } from '../../lib/time/period-text.ts'
 import type { WeekPeriod } from '../../lib/time/week.ts'
@@ -105,12 +105,12 @@ function diffLines(
     ...(timeToFix.median === null
       ? []
       : folded(
-          `Time to fix, over ${plural(timeToFix.episodes, 'episode')}: median ${durationWords(timeToFix.median)}, longest ${durationWords(timeToFix.longest ?? 0)}.`,
+          `Time to fix, over ${plural(timeToFix.episodes, 'episode')}: median ${ageWords(timeToFix.median, timeToFix.isAtLeast)}, longest ${ageWords(timeToFix.longest ?? 0, timeToFix.isAtLeast)}.`,
         )),
     ...(open.paths === 0
       ? []
       : folded(
-          `Open at the end: ${plural(open.paths, 'path')}${open.medianSeconds === null ? '' : `, median ${durationWords(open.medianSeconds)}, longest ${durationWords(open.longestSeconds ?? 0)}`}.`,
+          `Open at the end: ${plural(open.paths, 'path')}${open.medianSeconds === null ? '' : `, median age ${ageWords(open.medianSeconds, open.isAtLeast)}, longest ${ageWords(open.longestSeconds ?? 0, open.isAtLeast)}`}.`,
         )),
     ...(changes.all.length === 0 ? [] : ['', ...tableLines(changes.all, columns(dates, hasClusters, colors), most)]),
   ]

@@ -6,7 +6,7 @@ import { settledBefore } from '../../lib/query/parameters.ts'
 import { notKnown } from '../../lib/query/routes/cluster-history.ts'
 import { begunWords } from '../../lib/report/sections/episodes.ts'
 import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
-import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
+import { type Dates, datesOf, ageWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore, printReplays } from '../open-store.ts'
@@ -119,8 +119,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     },
     {
       heading: 'LASTED',
-      text: ({ seconds, episode: { sinceUnknown, mayBeEarlier } }) =>
-        `${sinceUnknown || mayBeEarlier ? 'at least ' : ''}${durationWords(seconds)}`,
+      text: ({ seconds, episode: { sinceUnknown, mayBeEarlier } }) => ageWords(seconds, sinceUnknown || mayBeEarlier),
     },
     { heading: 'STATE', text: ({ last }) => last?.state ?? '-' },
     { heading: 'CAUSE', text: ({ last }) => last?.cause ?? '-' },

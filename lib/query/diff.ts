@@ -14,7 +14,7 @@ import {
   isBasisKnown,
   joinChanges,
 } from '../report/summary/change-summary.ts'
-import { type TimeToFix, summarizeEpisodes, openEpisodes } from '../report/summary/episode-summary.ts'
+import { type TimeToFix, openEpisodes, summarizeEpisodes } from '../report/summary/episode-summary.ts'
 import { median } from '../report/summary/sums.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { declaredSettings } from '../store/registry/declarations.ts'
@@ -76,7 +76,12 @@ export type OpenPaths = {
   /** Seconds; null for none. */
   readonly medianSeconds: number | null
   readonly longestSeconds: number | null
+  /** The beginning of one was not seen: the two ages are lower bounds. */
+  readonly isAtLeast: boolean
 }
+
+/** For how long a path is open, in seconds; null where no window tells up to when. */
+type OpenAge = { readonly seconds: number | null; readonly isAtLeast: boolean }
 
 /**
  * Reads and compares two periods of clusters: what happened after the end of the earlier one, up to the end of the later one. Holds the history of a few clusters
@@ -120,8 +125,7 @@ function toldOf(
   readonly changes: Changes
   /** Episodes that ended after the end of the earlier period; none of a cluster that is not compared. */
   readonly ended: readonly ClusterPast[]
-  /** For how long each open path is open, in seconds; null where no window tells up to when. */
-  readonly open: readonly (number | null)[]
+  readonly open: readonly OpenAge[]
 } {
   const one = 'problem' in compared ? undefined : compared
   const { before: earlier, between, windows } = one ?? NOTHING
@@ -156,20 +160,22 @@ export function changeJson({ cluster, kind, ...change }: PathChange): Readonly<R
 }
 
 /** Of a cluster that can be read: also where no earlier period tells what changed, what is open is open. */
-function openOf({ id, windows, episodes }: ComparedCluster, period: Span): readonly (number | null)[] {
+function openOf({ id, windows, episodes }: ComparedCluster, period: Span): readonly OpenAge[] {
   const known = windows.at(-1)?.end
   const { all } = summarizeEpisodes([{ id, periods: [], episodes }], period)
-  return [...openEpisodes(all).values()].map(({ openedAt }) =>
-    known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known })),
-  )
+  return [...openEpisodes(all).values()].map(({ openedAt, sinceUnknown, mayBeEarlier }) => ({
+    seconds: known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known })),
+    isAtLeast: sinceUnknown || mayBeEarlier,
+  }))
 }
 
-function openPaths(open: readonly (number | null)[]): OpenPaths {
-  const ages = open.filter((age) => age !== null)
+function openPaths(open: readonly OpenAge[]): OpenPaths {
+  const ages = open.flatMap(({ seconds }) => seconds ?? [])
   return {
     paths: open.length,
     medianSeconds: median(ages),
     longestSeconds: ages.length === 0 ? null : Math.max(...ages),
+    isAtLeast: open.some(({ seconds, isAtLeast }) => seconds !== null && isAtLeast),
   }
 }
 

@@ -100,6 +100,11 @@ function zoneWords(from: Temporal.ZonedDateTime, to: Temporal.ZonedDateTime): st
   return `${from.timeZoneId} (${words})`
 }
 
+/** How long something has lasted: `6 d 2 h`, or `at least 6 d 2 h` if its beginning was not seen. */
+export function ageWords(seconds: number, isAtLeast: boolean): string {
+  return `${isAtLeast ? 'at least ' : ''}${durationWords(seconds)}`
+}
+
 /** `6 d 2 h`, `5 min`, `40 s`: the two largest units, rounded down. */
 export function durationWords(seconds: number): string {
   const whole = Math.floor(seconds)

@@ -6,6 +6,8 @@ import { after, before, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { ASKED_AT, fillHistories, fillNorth } from '../support/stored/asked-store.ts'
+import { TOKENS, startLocalSite } from '../support/servers/local-site.ts'
+import { freshFolder } from '../support/recorder.ts'
 import { linesOf, parseNdjson, run, runOnTerminal, shownText } from '../support/process/command-line.ts'
 import { matchesText } from '../support/texts/matches-text.ts'
 
@@ -57,6 +59,21 @@ test('diff counts what is open where nothing can be compared, too', async () => 
   const { code, stdout } = await diff('2026-11-23', minutes(5, 10), '--cluster', 'north')
   assert.equal(code, 1)
   matchesText(stdout)
+})
+
+test('diff and its page say of ages that they are lower bounds where the window before was not collected', async (t) => {
+  const own = freshFolder(t)
+  const objects = directoryObjects(own)
+  await fillNorth(objects, 'north', { missing: [1, 3] })
+  const { code, stdout } = await run(['diff', minutes(0, 5), minutes(5, 15), '--store', own], { folder: own, now: NOW })
+  assert.equal(code, 0)
+  matchesText(stdout)
+  const { page, signIn } = await startLocalSite(t, { objects })
+  const text = await page(
+    `/changes?from=${encodeURIComponent(minutes(0, 5))}&to=${encodeURIComponent(minutes(5, 15))}`,
+    await signIn(TOKENS.all),
+  )
+  matchesText(/Open at the end[^<]*/.exec(text)?.[0] ?? '')
 })
 
 test('diff says of what ended that it was not seen since, where nothing of the second period was collected', async () => {

@@ -65,7 +65,7 @@ test('what was not collected between two periods is told, and keeps the answer f
 })
 
 test('what lies before the first window of a cluster, and after the last one of a replay, is told', async () => {
-  await fillNorth(objects, 'south', 'A REPLAY')
+  await fillNorth(objects, 'south', { replay: 'A REPLAY' })
   const south = (await readClusters({ objects })).filter(({ id }) => id === 'south')
   const spans = {
     before: { from: '2026-11-23T00:00:00Z', to: '2026-11-24T12:05:00Z' },
@@ -73,4 +73,33 @@ test('what lies before the first window of a cluster, and after the last one of 
   }
   const { clusters: told } = await readDiff(south, spans, { objects, now: new Date('2026-11-24T14:00:00Z') })
   matchesText(told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words))
+})
+test('an age is a lower bound if the window before it was not collected, and so is every figure that counts it', async () => {
+  const read = async (missing: readonly number[], before: [number, number], period: [number, number]) => {
+    const own = memoryObjects()
+    await fillNorth(own, 'north', { missing })
+    const spans = { before: minutes(...before), period: minutes(...period) }
+    return readDiff(await readClusters({ objects: own }), spans, { objects: own, now: ASKED_AT })
+  }
+  const { changes, open } = await read([1, 3], [0, 5], [5, 15])
+  assert.deepEqual(
+    changes.all.map(({ kind, openSeconds, mayBeEarlier }) => [kind, openSeconds, mayBeEarlier]),
+    [['new', 300, true]],
+  )
+  assert.deepEqual(open, { paths: 1, medianSeconds: 300, longestSeconds: 300, isAtLeast: true })
+  const { timeToFix, open: none } = await read([1], [0, 5], [15, 20])
+  assert.deepEqual(timeToFix, { episodes: 1, sinceUnknown: 0, median: 300, longest: 300, isAtLeast: true })
+  assert.equal(none.isAtLeast, false)
+  // Also of what began before the earlier period ended, in periods that overlap.
+  const { changes: still } = await read([1, 3], [0, 15], [5, 20])
+  assert.deepEqual(
+    still.all.map(({ kind, mayBeEarlier }) => [kind, mayBeEarlier]),
+    [['still-open', true]],
+  )
+})
+
+test('an age whose beginning was seen is no lower bound', async () => {
+  const north = clusters.filter(({ id }) => id === 'north')
+  const { open } = await readDiff(north, { before: minutes(0, 5), period: minutes(5, 10) }, { objects, now: ASKED_AT })
+  assert.deepEqual(open, { paths: 1, medianSeconds: 300, longestSeconds: 300, isAtLeast: false })
 })

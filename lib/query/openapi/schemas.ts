@@ -10,6 +10,9 @@ const time = z.iso.datetime().meta({ description: 'RFC 3339, UTC.' })
 const count = z.int().nonnegative()
 const seconds = z.number().nonnegative()
 const share = z.number().min(0).max(1)
+const isAtLeast = z.boolean().meta({
+  description: 'The beginning of one that is counted was not seen: median and longest are lower bounds.',
+})
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 
 const span = z
@@ -308,8 +311,14 @@ export const ANSWERS = {
         sinceUnknown: count,
         medianSeconds: seconds.nullable(),
         longestSeconds: seconds.nullable(),
+        isAtLeast,
       }),
-      open: z.strictObject({ paths: count, medianSeconds: seconds.nullable(), longestSeconds: seconds.nullable() }),
+      open: z.strictObject({
+        paths: count,
+        medianSeconds: seconds.nullable(),
+        longestSeconds: seconds.nullable(),
+        isAtLeast,
+      }),
     },
   ),
   diffFlow: listOf(

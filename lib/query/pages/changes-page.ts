@@ -8,7 +8,7 @@ import { destinationName, endpointName } from '../../report/table-cells.ts'
 import { wordingOf } from '../../report/words/report-context.ts'
 import { capital, countWords, plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
-import { type Dates, datesOf, durationWords } from '../../time/dates.ts'
+import { type Dates, ageWords, datesOf } from '../../time/dates.ts'
 import { comparablePeriods } from '../../time/period-text.ts'
 import { type WeekPeriod, earlierPeriods } from '../../time/week.ts'
 import { toTime } from '../../time/windows.ts'
@@ -133,7 +133,9 @@ function paragraphsOf({ clusters, changes, timeToFix, open, ...spans }: Diff, da
     lacksOf(cluster, spans, { named: `cluster ${printable(cluster.id)}`, moment: dates.moment }),
   )
   const { median, longest, episodes, sinceUnknown } = timeToFix
-  const most = (seconds: number | null): string => durationWords(seconds ?? 0)
+
+  const fixed = (seconds: number | null): string => ageWords(seconds ?? 0, timeToFix.isAtLeast)
+  const age = (seconds: number | null): string => ageWords(seconds ?? 0, open.isAtLeast)
   const until = clusters
     .flatMap(({ period }) => period.collectedUntil ?? [])
     .toSorted((a, b) => Date.parse(a) - Date.parse(b))
@@ -143,12 +145,12 @@ function paragraphsOf({ clusters, changes, timeToFix, open, ...spans }: Diff, da
     ...(median === null
       ? []
       : [
-          `Time to fix, over ${plural(episodes, 'episode')}: median ${most(median)}, longest ${most(longest)}.${sinceUnknown === 0 ? '' : ` ${capital(plural(sinceUnknown, 'other'))} began at an unknown time and ${sinceUnknown === 1 ? 'is' : 'are'} not counted.`}`,
+          `Time to fix, over ${plural(episodes, 'episode')}: median ${fixed(median)}, longest ${fixed(longest)}.${sinceUnknown === 0 ? '' : ` ${capital(plural(sinceUnknown, 'other'))} began at an unknown time and ${sinceUnknown === 1 ? 'is' : 'are'} not counted.`}`,
         ]),
     ...(open.paths === 0
       ? []
       : [
-          `Open at the end of the later period${until.length === 0 ? '' : `, by what was collected until ${dates.moment(until.at(-1) ?? '')}`}: ${plural(open.paths, 'path')}${open.medianSeconds === null ? '' : `, for ${most(open.medianSeconds)} in the median, ${most(open.longestSeconds)} at most`}.`,
+          `Open at the end of the later period${until.length === 0 ? '' : `, by what was collected until ${dates.moment(until.at(-1) ?? '')}`}: ${plural(open.paths, 'path')}${open.medianSeconds === null ? '' : `, median age ${age(open.medianSeconds)}, longest ${age(open.longestSeconds)}`}.`,
         ]),
   ]
 }

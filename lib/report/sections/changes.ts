@@ -10,7 +10,7 @@ import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { POLICY_WORDS } from './enforcement.ts'
-import { durationWords } from '../../time/dates.ts'
+import { ageWords } from '../../time/dates.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
@@ -124,7 +124,7 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
 /** How long a path has been open; a dash for one that is not. */
 export function openForWords({ openSeconds, episode, mayBeEarlier }: PathChange): string {
   if (openSeconds === null) return '–'
-  return `${episode?.sinceUnknown === true || mayBeEarlier ? 'at least ' : ''}${durationWords(openSeconds)}`
+  return ageWords(openSeconds, episode?.sinceUnknown === true || mayBeEarlier)
 }
 
 type Changed = readonly [PathChange, ...PathChange[]]

@@ -1,5 +1,5 @@
 /** Every run of windows in which a path was not encrypted, how it ended, and how long fixing took. */
-import { durationWords } from '../../time/dates.ts'
+import { ageWords } from '../../time/dates.ts'
 import { openFor } from '../words/format-episode.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
@@ -69,14 +69,14 @@ function countsOf({ all, open, endings }: Episodes): string {
 }
 
 /** Only fixed and refused ones count; what cannot be measured is said. */
-function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest } }: Episodes): string {
+function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest, isAtLeast } }: Episodes): string {
   const unmeasured =
     sinceUnknown === 0
       ? ''
       : ` ${capital(plural(sinceUnknown, 'other'))} began at an unknown time and ${sinceUnknown === 1 ? 'is' : 'are'} not counted.`
   if (median === null || longest === null)
     return `Time to fix: unknown. No episode with a known start was fixed or refused in the period.${unmeasured}`
-  return `Time to fix, over ${plural(episodes, 'episode')} that ${episodes === 1 ? 'was' : 'were'} fixed or refused: median ${durationWords(median)}, longest ${durationWords(longest)}.${unmeasured}`
+  return `Time to fix, over ${plural(episodes, 'episode')} that ${episodes === 1 ? 'was' : 'were'} fixed or refused: median ${ageWords(median, isAtLeast)}, longest ${ageWords(longest, isAtLeast)}.${unmeasured}`
 }
 
 /** When an episode began. */
@@ -105,6 +105,5 @@ export function lastedWords(
     if (open === null) return 'unknown'
     return isAtLeast || !open.isUpToDate ? `at least ${open.words}` : open.words
   }
-  const lasted = durationWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000)
-  return isAtLeast ? `at least ${lasted}` : lasted
+  return ageWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000, isAtLeast)
 }

@@ -1,5 +1,5 @@
 /** Page one: what an auditor, an engineer and a manager come for, in the order in which they ask. One page of A4 holds it. */
-import { durationWords } from '../../time/dates.ts'
+import { ageWords, durationWords } from '../../time/dates.ts'
 import { printable } from '../../text/printable.ts'
 import { shareWords, wantedShareWords } from '../../text/share-words.ts'
 import { legendOf, MARK_WORDS } from '../drawing/legend.ts'
@@ -184,7 +184,9 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
         ...(collectedWindows === 0 ? [] : [`of ${plural(judged, 'judged path')}`]),
         ...(atSomeTime === 0
           ? []
-          : [`${countWords(ended)} ended${median === null ? '' : `, median ${durationWords(median)} to fix`}`]),
+          : [
+              `${countWords(ended)} ended${median === null ? '' : `, median ${ageWords(median, episodes.timeToFix.isAtLeast)} to fix`}`,
+            ]),
         ...(unseen === 0 ? [] : [`${countWords(unseen)} more open before and not seen since`]),
         ...(waived === 0 ? [] : [`${countWords(waived)} accepted by a waiver`]),
       ].join('; '),

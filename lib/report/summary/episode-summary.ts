@@ -22,6 +22,8 @@ export type TimeToFix = {
   /** Seconds; null for none. */
   readonly median: number | null
   readonly longest: number | null
+  /** One that is counted may have begun earlier, unseen: median and longest are lower bounds. */
+  readonly isAtLeast: boolean
 }
 
 /** The episodes of a period. */
@@ -74,14 +76,16 @@ function isWithin({ openedAt, endedAt }: Episode, { from, to }: Span): boolean {
 
 function timeToFix(episodes: readonly EpisodeSummary[]): TimeToFix {
   const fixed = episodes.filter(({ episode: { ending } }) => ending === 'fixed' || ending === 'refused')
-  const lengths = fixed.flatMap(({ episode: { openedAt, endedAt, sinceUnknown } }) =>
-    sinceUnknown || endedAt === null ? [] : [lengthOf({ start: openedAt, end: endedAt })],
+  const counted = fixed.filter(({ episode }) => !episode.sinceUnknown)
+  const lengths = counted.flatMap(({ episode: { openedAt, endedAt } }) =>
+    endedAt === null ? [] : [lengthOf({ start: openedAt, end: endedAt })],
   )
   return {
     episodes: lengths.length,
     sinceUnknown: fixed.length - lengths.length,
     median: median(lengths),
     longest: lengths.length === 0 ? null : Math.max(...lengths),
+    isAtLeast: counted.some(({ episode }) => episode.mayBeEarlier),
   }
 }
 

@@ -63,6 +63,7 @@ export function summaryJson(summary: Summary, verdict: string): string {
         sinceUnknown: episodes.timeToFix.sinceUnknown,
         medianSeconds: episodes.timeToFix.median,
         longestSeconds: episodes.timeToFix.longest,
+        isAtLeast: episodes.timeToFix.isAtLeast,
       },
     },
     changes: { before: changes.before, comparisons: changes.comparisons, counts: changes.counts },

@@ -51,7 +51,7 @@ test('the difference of data flow shows what the API answers, as a drawing with 
 test('what lies before the first window of a cluster, and after the last one of a replay, is told', async (t) => {
   const objects = memoryObjects()
   await fillNorth(objects)
-  await fillNorth(objects, 'south', 'A REPLAY')
+  await fillNorth(objects, 'south', { replay: 'A REPLAY' })
   const { page, signIn } = await startLocalSite(t, { objects, now: () => new Date('2026-11-24T14:00:00Z') })
   const text = await page(`/flow?before=${BEFORE}&at=2026-11-24T13:00:00Z`, await signIn(TOKENS.all))
   matchesText(text)

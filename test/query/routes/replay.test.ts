@@ -21,7 +21,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ciphertrail-replay-'))
   objects = directoryObjects(folder)
   await fillHistories(objects)
-  await fillNorth(objects, 'north', WORDS)
+  await fillNorth(objects, 'north', { replay: WORDS })
 })
 after(() => rm(folder, { recursive: true, force: true }))
 

@@ -29,7 +29,10 @@ test('only what was fixed or refused counts into the time to fix', () => {
     episode('e', at(1)),
   )
   assert.deepEqual(endings, { fixed: 1, refused: 1, gone: 1, quiet: 1 })
-  assert.deepEqual([open, timeToFix], [1, { episodes: 2, sinceUnknown: 0, median: 7200, longest: 21_600 }])
+  assert.deepEqual(
+    [open, timeToFix],
+    [1, { episodes: 2, sinceUnknown: 0, median: 7200, longest: 21_600, isAtLeast: false }],
+  )
 })
 
 test('an episode of unknown beginning is in no figure, and is told', () => {
@@ -38,6 +41,7 @@ test('an episode of unknown beginning is in no figure, and is told', () => {
     sinceUnknown: 1,
     median: null,
     longest: null,
+    isAtLeast: false,
   })
 })
 

@@ -75,9 +75,14 @@ export async function collectLate(objects: Objects): Promise<void> {
 /**
  * Adds the history of a cluster, four windows of one path: encrypted, twice in the clear, encrypted.
  *
- * @param replay what it is a replay of; absent where it is none
+ * @param options.replay what it is a replay of; absent where it is none
+ * @param options.missing windows that are not collected
  */
-export async function fillNorth(objects: Objects, id = 'north', replay?: string): Promise<void> {
+export async function fillNorth(
+  objects: Objects,
+  id = 'north',
+  { replay, missing = [] }: { readonly replay?: string; readonly missing?: readonly number[] } = {},
+): Promise<void> {
   await addCluster(
     { id, windowMinutes: 5, ...(replay === undefined ? {} : { replay }) },
     { now: minutesIn(0), by: 'tester' },
@@ -86,6 +91,6 @@ export async function fillNorth(objects: Objects, id = 'north', replay?: string)
   const encrypted: SyntheticCluster = { pods: [web, api], counters: mutual(web, api, 8080) }
   const clear: SyntheticCluster = { pods: [web, api], counters: tcp(web, outbound(api, 8080, NO_DISCOVERY)) }
   for (const [index, mesh] of [encrypted, clear, clear, encrypted].entries())
-    await writeAttempt(snapshotOf(id, index, {}, mesh), { objects })
+    if (!missing.includes(index)) await writeAttempt(snapshotOf(id, index, {}, mesh), { objects })
   for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 }
