@@ -58,7 +58,7 @@ function programOf(console: Console): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail look prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
+      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood or is wrong, such as a store without a cluster.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail look prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
   return program
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Config } from '../lib/config.ts'
 import { assessWindow } from '../lib/assess/window/window.ts'
@@ -29,13 +30,24 @@ retention=1-day first.`
 
 type StoreOptions = { readonly store?: string | undefined }
 
+/** The objects of a store, and its place as the operator says it. */
+export type Store = Objects & { readonly place: string }
+
 /** The store that a command works on: `--store`, or CIPHERTRAIL_STORE, or ./ciphertrail-data. Throws UsageError for an address that is none. */
-export function openStore(options: StoreOptions, { config, now }: Console): Objects {
+export function openStore(options: StoreOptions, { config, now }: Console): Store {
   const place = placeOf(options, config)
   const address = addressOf(place)
-  return address === undefined
-    ? directoryObjects(place)
-    : s3Objects(address, { now, isPathStyle: config.s3Endpoint !== undefined })
+  const objects =
+    address === undefined
+      ? directoryObjects(place)
+      : s3Objects(address, { now, isPathStyle: config.s3Endpoint !== undefined })
+  return Object.assign(objects, { place })
+}
+
+/** Why a store without clusters has none: it does not exist, or none is registered in it. */
+export function emptyWords({ place }: Store): string {
+  const isMissing = addressOf(place) === undefined && !existsSync(place)
+  return `store "${printable(place)}" ${isMissing ? 'does not exist' : 'has no cluster'}`
 }
 
 /** What somebody who begins with a store should know of how it is locked, a line each. Throws UsageError as {@link openStore} does. */
@@ -91,11 +103,11 @@ export async function hasClusters(options: StoreOptions, console: Console): Prom
 }
 
 /** The clusters that `--cluster` names, or all registered ones. Throws UsageError for one that is not registered, and where there is none. */
-export async function chosenClusters(objects: Objects, ids: readonly string[] | undefined): Promise<Cluster[]> {
-  const clusters = await readClusters({ objects })
+export async function chosenClusters(store: Store, ids: readonly string[] | undefined): Promise<Cluster[]> {
+  const clusters = await readClusters({ objects: store })
   if (clusters.length === 0)
     throw new UsageError(
-      'Cannot go on without a cluster: none is registered in this store, add one with "ciphertrail cluster add ID", or choose another --store',
+      `Cannot go on without a cluster: ${emptyWords(store)}; choose another --store, or add a cluster with "ciphertrail cluster add ID"`,
     )
   if (ids === undefined || ids.length === 0) return clusters
   return [...new Set(ids)].map((id) => {
@@ -114,8 +126,8 @@ export function printReplays(clusters: readonly Cluster[], err: Console['err']):
 }
 
 /** The cluster that `--cluster` names, or the only one. Throws UsageError where there are several, with what cannot be done: `tap`. */
-export async function onlyCluster(objects: Objects, id: string | undefined, what: string): Promise<Cluster> {
-  const [cluster, ...others] = await chosenClusters(objects, id === undefined ? undefined : [id])
+export async function onlyCluster(store: Store, id: string | undefined, what: string): Promise<Cluster> {
+  const [cluster, ...others] = await chosenClusters(store, id === undefined ? undefined : [id])
   if (cluster === undefined || others.length > 0)
     throw new UsageError(
       `Cannot ${what} without --cluster: registered are ${[cluster, ...others].map((one) => one?.id).join(', ')}`,

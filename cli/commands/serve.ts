@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { readClusters } from '../../lib/store/registry/registry.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { type Console, UsageError } from '../console.ts'
-import { openStore, placeOf } from '../open-store.ts'
+import { emptyWords, openStore, placeOf } from '../open-store.ts'
 import { readUrl } from '../option-values.ts'
 import { startSite, untilStopped } from '../serve-site.ts'
 import { type AccessOptions, accessOn, addAccessOptions, noTokens, openAccess } from './run/run-access.ts'
@@ -47,6 +48,9 @@ export function addServe(program: Command, console: Console): void {
       // Before anything is begun, so that no signal is missed.
       const stopped = untilStopped()
       const objects = openStore(options, console)
+      // Not of a damaged registry: the pages say what cannot be read.
+      const clusters = await readClusters({ objects }).catch(() => undefined)
+      if (clusters?.length === 0) console.err(`The pages will be empty: ${emptyWords(objects)}`)
       await signIn?.issuer.ready()
       const server = await startSite(
         {

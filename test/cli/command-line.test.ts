@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
@@ -250,8 +250,13 @@ test('every command that needs a cluster says so where none is registered, and m
   ]) {
     const { code, stdout, stderr } = await run(line.split(' '), { folder })
     assert.deepEqual({ code, stdout, lines: linesOf(stderr).length }, { code: 2, stdout: '', lines: 1 }, line)
-    assert.match(stderr, /none is registered in this store, add one with "ciphertrail cluster add/)
+    assert.match(stderr, /store "\.\/ciphertrail-data" does not exist; .* add a cluster with "ciphertrail cluster add/)
   }
+  mkdirSync(join(folder, 'empty'))
+  const other = await run(['paths', '--store', 'empty'], { folder })
+  assert.equal(other.code, 2)
+  assert.match(other.stderr, /store "empty" has no cluster;/)
+  rmSync(join(folder, 'empty'), { recursive: true })
   const listed = await run(['cluster', 'list'], { folder })
   matchesText(listed, { code: 0, signal: null, stdout: '', stderr: TEXT })
   assert.deepEqual(readdirSync(folder), [])

@@ -7,7 +7,7 @@ import { pickWindows, type Population, populationOf, type SampledWindow } from '
 import { sealedClusters } from '../../../lib/pack/sealed-registry.ts'
 import { entriesUpTo, PackError, presentHead } from '../../../lib/pack/select-report.ts'
 import { nameOf } from '../../../lib/seal/leaf.ts'
-import { type Objects, StoreError } from '../../../lib/store/objects/objects.ts'
+import { StoreError } from '../../../lib/store/objects/objects.ts'
 import type { WatchedCluster } from '../../../lib/store/registry/registry.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
 import { compareText } from '../../../lib/text/order.ts'
@@ -15,7 +15,7 @@ import { printable } from '../../../lib/text/printable.ts'
 import { windowText } from '../../../lib/store/keys.ts'
 import type { ReportPeriod } from '../../../lib/report/report-input.ts'
 import { type Console, UsageError } from '../../console.ts'
-import { chosenClusters, openStore } from '../../open-store.ts'
+import { type Store, chosenClusters, openStore } from '../../open-store.ts'
 import { collectValues, readNumber } from '../../option-values.ts'
 import { PERIOD_HELP, type PeriodOptions, readPeriodOptions, WEEK_HELP } from '../../period-options.ts'
 import { type TerminalColumn, tableLines } from '../../terminal-table.ts'
@@ -103,7 +103,7 @@ export function addSample(program: Command, console: Console): void {
 async function watchedClusters(
   leaves: readonly NumberedLeaf[],
   ids: readonly string[] | undefined,
-  objects: Objects,
+  objects: Store,
 ): Promise<WatchedCluster[]> {
   const watched = await sealedClusters(leaves, objects)
   const missing = ids?.filter((id) => !watched.some((cluster) => cluster.id === id))

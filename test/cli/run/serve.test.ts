@@ -66,6 +66,20 @@ test('serve prints a link that lets its reader in, and nobody else', async () =>
   assert.equal(await stop(child, 'SIGTERM'), 0)
 })
 
+test('serve warns in one line if its store does not exist or has no cluster', async () => {
+  for (const [store, why] of [
+    ['nowhere', /^The pages will be empty: store "nowhere" does not exist\n$/],
+    ['.', /^The pages will be empty: store "\." has no cluster\n$/],
+  ] as const) {
+    const { child, ended } = await serve('--store', store)
+    child.kill('SIGTERM')
+    assert.match((await ended).stderr, why)
+  }
+  const { child, ended } = await serve()
+  child.kill('SIGTERM')
+  assert.equal((await ended).stderr, '')
+})
+
 test('on loopback it answers to no other name, so that no page on the web can ask', async () => {
   const { child, url, link } = await serve()
   for (const path of ['/', '/v1/clusters', new URL(link).pathname]) {
