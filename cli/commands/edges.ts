@@ -9,6 +9,7 @@ import { edgesDifferences, securedText } from '../../lib/report/terminal/edges-d
 import { type EdgeRow, edgeJson, edgeRows, linkerdPairs } from '../../lib/report/terminal/edge-rows.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
+import { utcRange } from '../../lib/time/dates.ts'
 import { collectedWindow } from '../../lib/history/window-at.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
@@ -82,6 +83,7 @@ export function addEdges(program: Command, console: Console): void {
             ? 'all'
             : 'none'
       const rows: EdgeRow[] = []
+      const windows: ShownWindow[] = []
       let theirs: ComparedEdges | undefined = given
       let missing = 0
       for (const cluster of clusters) {
@@ -91,6 +93,7 @@ export function addEdges(program: Command, console: Console): void {
           console.err(result)
           continue
         }
+        windows.push({ id: cluster.id, range: utcRange(result.window) })
         rows.push(...edgeRows(result, { kind, namespace: options.namespace, exempt }))
         if (against?.file !== STORED) continue
         const stored = await storedVizEdges(cluster, result.window, against.kind, { objects })
@@ -106,7 +109,7 @@ export function addEdges(program: Command, console: Console): void {
         return
       }
       // Where nothing was collected, an empty list or "No edges found." would say that there is nothing.
-      if (rows.length > 0 || missing === 0) print(rows, clusters.length > 1, options, console)
+      if (rows.length > 0 || missing === 0) print(rows, { windows, hasClusters: clusters.length > 1 }, options, console)
       if (missing > 0) throw new FailedError()
     })
 }
@@ -184,7 +187,26 @@ function printDifferences(
     console.out(line)
 }
 
-function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOptions, console: Console): void {
+/** The window of a cluster that a table shows, in words. */
+type ShownWindow = { readonly id: string; readonly range: string }
+
+/** `Window Tue 24 Nov 2026 13:30 to 13:35 (UTC)`, with the clusters of each if their latest windows differ. */
+function windowWords(windows: readonly ShownWindow[]): string {
+  const ranges = [...Map.groupBy(windows, ({ range }) => range)]
+  return ranges
+    .map(
+      ([range, own]) =>
+        `Window${ranges.length === 1 ? '' : ` of ${own.map(({ id }) => id).join(', ')}`} ${range} (UTC)`,
+    )
+    .join('; ')
+}
+
+function print(
+  rows: readonly EdgeRow[],
+  { windows, hasClusters }: { readonly windows: readonly ShownWindow[]; readonly hasClusters: boolean },
+  options: EdgesOptions,
+  console: Console,
+): void {
   const isJson = options.json === true || options.output === 'json'
   if (options.output === 'linkerd') {
     const edges = linkerdPairs(rows).map(({ edge }) => edge)
@@ -207,9 +229,10 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
     return
   }
   if (rows.length === 0) {
-    console.err('No edges found.')
+    console.err(`No edges found. ${windowWords(windows)}`)
     return
   }
+  console.out(windowWords(windows))
   const { colors } = console
   const columns: TerminalColumn<EdgeRow>[] = [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: EdgeRow) => cluster }] : []),

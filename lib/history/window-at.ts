@@ -35,7 +35,7 @@ export async function collectedWindow(
     const result = await readWindowAt(cluster.id, toSeconds(at), objects)
     const window = result?.window ?? windowOf(cluster.windows, toSeconds(at))
     if (result === undefined)
-      return `Not collected: ${named} has no attempt for the window ${window.start} to ${window.end}; try "ciphertrail collect --cluster ${cluster.id} --at ${at}" while Prometheus still has it`
+      return `Not collected: ${named} has no attempt for the window ${window.start} to ${window.end}; ${cluster.replay === undefined ? `try "ciphertrail collect --cluster ${cluster.id} --at ${at}" while Prometheus still has it` : 'it is a replay, which has only the windows of its recording'}`
     return result.collected
       ? result
       : `Not collected: no path of ${named} can be told in the window ${window.start} to ${window.end}: ${result.errors[0] ?? 'nothing was read'}`

@@ -40,6 +40,13 @@ function cellsOf(stdout: string): string[][] {
   return linesOf(stdout).map((line) => line.split(/ {2,}/))
 }
 
+/** Of `edges` without the line above the table, which says of which window it is. */
+function edgeCells(stdout: string): string[][] {
+  const [window = '', ...table] = linesOf(stdout)
+  assert.match(window, /^Window \w+ \d+ \w+ \d{4} \d\d:\d\d to \d\d:\d\d \(UTC\)$/)
+  return cellsOf(table.join('\n'))
+}
+
 async function good(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await mesh.run(...args)
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, args.join(' '))
@@ -57,7 +64,7 @@ async function edgesJson(...args: string[]): Promise<EdgeJson[]> {
 }
 
 test('edges has one row per path, with both identities and a message in words', async () => {
-  const [head, ...rows] = cellsOf(await good('edges', 'all', '--at', windows[1].end))
+  const [head, ...rows] = edgeCells(await good('edges', 'all', '--at', windows[1].end))
   assert.deepEqual(head, ['STATE', 'SRC', 'DST', 'SRC_NS', 'DST_NS', 'CLIENT', 'SERVER', 'MSG'])
   for (const row of [
     ['▲ plaintext', '(unmeshed)', 'voting:8080', '-', 'emojivoto', '-', '-', 'No TLS From Remote'],
@@ -120,8 +127,8 @@ test('the message of an edge follows from its state, outcome and reason', async 
 
 test('edges -o wide adds what is exempt, and how it was seen', async () => {
   const at = ['--at', windows[1].end]
-  const plain = cellsOf(await good('edges', 'all', ...at))
-  const [head, ...wide] = cellsOf(await good('edges', 'all', ...at, '-o', 'wide'))
+  const plain = edgeCells(await good('edges', 'all', ...at))
+  const [head, ...wide] = edgeCells(await good('edges', 'all', ...at, '-o', 'wide'))
   assert.deepEqual(head?.slice(8), ['SRC_KIND', 'DST_KIND', 'OPENS', 'OPEN', 'BYTES', 'SEEN_BY_BOTH', 'ENFORCEMENT'])
   const exempt = wide.filter((row) => row[0] === '– exempt')
   assert.equal(wide.length - exempt.length, plain.length - 1)
@@ -153,7 +160,12 @@ test('the kind and the namespace of edges are those of either end', async () => 
   assert.deepEqual(await edgesJson('all', '-n', 'billing', ...at), billing)
   assert.deepEqual(await edgesJson('all', '-A', ...at), all)
   const none = await mesh.run('edges', 'all', '-n', 'no-such-namespace', ...at)
-  assert.deepEqual(none, { code: 0, signal: null, stdout: '', stderr: 'No edges found.\n' })
+  assert.deepEqual(none, {
+    code: 0,
+    signal: null,
+    stdout: '',
+    stderr: 'No edges found. Window Tue 24 Nov 2026 13:05 to 13:10 (UTC)\n',
+  })
 })
 
 test('--at T is the window with start < T <= end, and the default is the latest collected', async () => {
@@ -383,6 +395,9 @@ test('--from and --to of paths take the windows whose end lies in (from, to]', a
   const before = await mesh.run('paths', '--to', windows[0].start)
   assert.deepEqual({ code: before.code, stdout: before.stdout }, { code: 1, stdout: '' })
   assert.match(before.stderr, /^Not collected: .*\nNo paths found from .* to .*--history.*\n$/)
+  const nothing = await mesh.run('paths', '--period', '2026-W51')
+  assert.deepEqual({ code: nothing.code, stdout: nothing.stdout }, { code: 1, stdout: '' })
+  assert.match(nothing.stderr, /\nNo paths found from Mon 14 Dec 2026 00:00 to Mon 21 Dec 2026 00:00 \(UTC\);/)
 })
 
 test('paths of a week that nobody collected are not known, whatever was seen before', async () => {
@@ -403,8 +418,8 @@ test('paths --history draws the latest windows of each path, and since when it w
     'STATE',
     'SOURCE',
     'DESTINATION',
-    'FROM',
-    'TO',
+    'FROM (UTC)',
+    'TO (UTC)',
     'SINCE',
     'OPENS',
     'REASON',
@@ -413,7 +428,7 @@ test('paths --history draws the latest windows of each path, and since when it w
   ])
   const row = rows.find((cells) => cells[1] === 'deployment/warehouse/orders')
   assert.equal(row?.[2], 'statefulset/warehouse/inventory:8080')
-  assert.match(row?.[5] ?? '', /^(before )?2026-11-24T13:0\d:00Z$/)
+  assert.match(row?.[5] ?? '', /^(before )?Tue 24 Nov 13:0\d$/)
   assert.equal(row?.at(-1), '▲▲✕▲')
 })
 
@@ -723,10 +738,10 @@ test('with several clusters, answers have a cluster column, and --cluster choose
   const { code, stdout } = await own.run('collect', ...own.optionsAt(first))
   assert.equal(code, 0)
   assert.match(stdout, /^bank .*\nshop .*\n$/)
-  const [head, ...rows] = cellsOf((await own.run('edges', 'all')).stdout)
+  const [head, ...rows] = edgeCells((await own.run('edges', 'all')).stdout)
   assert.equal(head?.[0], 'CLUSTER')
   assert.deepEqual([...new Set(rows.map(([id]) => id))], ['bank', 'shop'])
-  const one = cellsOf((await own.run('edges', 'all', '--cluster', 'bank')).stdout)
+  const one = edgeCells((await own.run('edges', 'all', '--cluster', 'bank')).stdout)
   assert.equal(one[0]?.[0], 'STATE')
   assert.equal(one.length - 1, rows.length / 2)
   assert.equal(cellsOf((await own.run('paths')).stdout)[0]?.[0], 'CLUSTER')
@@ -740,7 +755,7 @@ test('with several clusters, answers have a cluster column, and --cluster choose
     existsSync(join(own.folder, 'ciphertrail-data/evidence/20261124T130000Z-20261124T130500Z/bank/0001.json.gz')),
   )
   assert.equal((await own.run(...other)).code, 0)
-  assert.deepEqual(cellsOf((await own.run('edges', 'all', '--cluster', 'bank')).stdout), one)
+  assert.deepEqual(edgeCells((await own.run('edges', 'all', '--cluster', 'bank')).stdout), one)
 })
 
 test('cluster add changes what is given and keeps the rest; another window size waits for midnight', async () => {

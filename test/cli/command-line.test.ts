@@ -344,7 +344,7 @@ test('tables fit the terminal: what a path is about stays whole on lines of its 
       for (const line of lines) assert.ok(line.length <= columns, `${columns}: ${line}`)
       const words = new Set(lines.flatMap((line) => line.split(/ {2,}/)))
       const { stdout: piped } = await mesh.run(...args)
-      const [headings = '', ...rows] = linesOf(piped)
+      const [headings = '', ...rows] = linesOf(piped).slice(args[0] === 'edges' ? 1 : 0)
       assert.ok(headings.length > 80 && rows.length > 0)
       for (const word of rows.flatMap((row) => row.split(/ {2,}/))) assert.ok(words.has(word), `${columns}: ${word}`)
       assert.ok(

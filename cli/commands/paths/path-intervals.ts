@@ -19,6 +19,7 @@ import type { Cluster } from '../../../lib/model/registry.ts'
 import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { pathJson } from '../../../lib/text/format-json.ts'
+import { type Dates, datesOf } from '../../../lib/time/dates.ts'
 import { timeOf } from '../../../lib/time/windows.ts'
 import type { Console } from '../../console.ts'
 import { printJson } from '../../print-json.ts'
@@ -53,6 +54,8 @@ export async function printIntervals(
   // Other months tell nothing of it. Rows end where what is read ends: later months would come without those before them.
   const span = from === undefined ? undefined : { from, to: to ?? timeOf(now) }
   const asked = { ...wanted, to: span?.to ?? to }
+  const last = asked.to ?? timeOf(now)
+  const dates = datesOf({ from: last, to: last, timeZone: 'UTC' })
   const known = new Set<string>()
   let [count, isComplete] = [0, true]
   for (const cluster of clusters) {
@@ -75,7 +78,7 @@ export async function printIntervals(
     else if (waived.length > 0) {
       if (count > 0) console.out('')
       const shown = { hasClusters: clusters.length > 1, hasWaivers: waived.some(({ waiver }) => waiver !== null) }
-      const own = columns(shown, strips, console)
+      const own = columns(shown, strips, dates, console)
       for (const line of tablesByClass(waived, settings, 'interval', (part) => tableLines(part, own, console.width)))
         console.out(line)
     }
@@ -122,6 +125,7 @@ function latestStrips(
 function columns(
   { hasClusters, hasWaivers }: { readonly hasClusters: boolean; readonly hasWaivers: boolean },
   strips: ReadonlyMap<string, readonly StripCell[]>,
+  dates: Dates,
   { colors }: Console,
 ): TerminalColumn<PathRow>[] {
   const lookOf = ({ state, outcome }: Pick<StripCell, 'outcome'> & { state: PathRow['state'] }) =>
@@ -142,15 +146,15 @@ function columns(
     },
     { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },
     { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
-    { heading: 'FROM', text: ({ from }) => from },
-    { heading: 'TO', text: ({ to }) => to },
+    { heading: 'FROM (UTC)', text: ({ from }) => dates.moment(from) },
+    { heading: 'TO (UTC)', text: ({ to }) => dates.moment(to) },
     {
       heading: 'SINCE',
       isMain: true,
       text: ({ episode }) =>
         episode === null
           ? '-'
-          : `${episode.sinceUnknown ? 'before ' : ''}${episode.openedAt}${episode.mayBeEarlier ? ' or earlier' : ''}${episode.ending === null ? '' : ` (${episode.ending})`}`,
+          : `${episode.sinceUnknown ? 'before ' : ''}${dates.moment(episode.openedAt)}${episode.mayBeEarlier ? ' or earlier' : ''}${episode.ending === null ? '' : ` (${episode.ending})`}`,
     },
     { heading: 'OPENS', text: ({ opens }) => (opens === null ? '-' : String(opens)) },
     { heading: 'REASON', text: ({ reason }) => reason || '-' },

@@ -8,6 +8,7 @@ import type { ReportPeriod } from '../../../lib/report/report-input.ts'
 import { joinStandings, standingOf } from '../../../lib/report/summary/standing.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { datesOf } from '../../../lib/time/dates.ts'
 import { toSeconds, toTime } from '../../../lib/time/windows.ts'
 import type { Console } from '../../console.ts'
 import { isWantedPath, pathLines, pathsNow } from '../../path-table.ts'
@@ -73,15 +74,20 @@ export async function printPathsNow(
   for (const line of pathLines(rows, standing, console)) console.out(line)
   if (rows.length === 0 && !isAllEmpty) {
     const hint = namespaceHint(wanted.namespace, new Set(made.flatMap(({ namespaces }) => [...namespaces])))
-    console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.${hint}`)
+    const { fullRange } = datesOf(period)
+    console.err(
+      `No paths found from ${fullRange(period.from, period.to)} (UTC); --history shows all that is kept.${hint}`,
+    )
   }
   return readable.length === clusters.length && lacking.size === 0
 }
 
-/** The period that is asked for, or the last seven days. It ends with the last window that is over. */
+/** The period that is asked for, or the last seven days. It ends with the last window that is over, unless it begins after that. */
 async function shownPeriod({ clusters, now, wanted: { from, to } }: Asked, objects: Objects): Promise<ReportPeriod> {
   const status = await statusPeriod(clusters, now, { objects })
-  const end = to === undefined || toSeconds(to) > toSeconds(status.to) ? status.to : to
   const begin = from ?? (to === undefined ? status.from : toTime(toSeconds(to) - SPAN_SECONDS))
+  if (toSeconds(begin) >= toSeconds(status.to))
+    return { ...status, from: begin, to: to ?? toTime(toSeconds(begin) + SPAN_SECONDS) }
+  const end = to === undefined || toSeconds(to) > toSeconds(status.to) ? status.to : to
   return { ...status, from: begin, to: end }
 }

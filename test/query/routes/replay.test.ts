@@ -57,6 +57,21 @@ test('the paths of a replay as CSV begin with a row that says so', async (t) => 
   assert.doesNotMatch(await csv('west'), /,replay,/)
 })
 
+test('nobody is told to collect a window that a replay does not have', async () => {
+  const { code, stderr } = await run(
+    ['edges', '--at', '2025-01-01T00:00:00Z', '--cluster', 'north', '--store', folder],
+    {
+      folder,
+    },
+  )
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /has no attempt for the window .*; it is a replay, which has only the windows of its recording\n$/,
+  )
+  assert.doesNotMatch(stderr, /ciphertrail collect/)
+})
+
 test('each command that tells of paths says once on standard error that it shows a replay', async () => {
   const now = ASKED_AT.toISOString().replace('.000Z', 'Z')
   const commands = [
