@@ -35,7 +35,7 @@ export const changesPage: MakePage = async ({ query, grant }, { history }) => {
   const dates = datesOf({ ...diff.period, timeZone: 'UTC' })
   const wanted = diff.changes.all.filter(({ kind }) => query.change === null || kind === query.change)
   const shown = wanted.slice((query.page - 1) * MAX_ROWS, query.page * MAX_ROWS)
-  const wording = wordingOf(summary)
+  const wording = wordingOf(summary, { isPage: true })
   const asked = { from: query.from ?? slashed(diff.before), to: query.to ?? slashed(diff.period) }
   const question = { ...asked, ...(query.cluster === null ? {} : { cluster: query.cluster }) }
   return {

@@ -59,7 +59,7 @@ export const flowPage: MakePage = async (asked, { history }) => {
   const looked = { grant, cluster: query.cluster, at: query.at }
   const [status, clusters] = await Promise.all([history.status(looked), history.clusters({ grant, cluster: null })])
   const summary = labelPast(status.summary, query.past)
-  const wording = wordingOf(summary)
+  const wording = wordingOf(summary, { isPage: true })
   const to = summary.period.to
   const frame = (view: object): PageContent => ({
     title: 'Data flow',

@@ -68,7 +68,7 @@ export const lifeLinePage: MakePage = async ({ query, grant, names }, { history,
       `Cannot find this path: none of that id was seen in the last ${SPANS[query.period].words}; look at a longer period`,
     )
   const { path, exposure } = found
-  const wording = wordingOf(summary)
+  const wording = wordingOf(summary, { isPage: true })
   const rows = all.filter((row) => row.pathId === pathId).toSorted((a, b) => Date.parse(b.from) - Date.parse(a.from))
   const place = `/paths/${encodeURIComponent(cluster)}/${encodeURIComponent(pathId)}`
   const own = summary.episodes.all

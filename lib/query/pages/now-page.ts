@@ -31,7 +31,7 @@ export const nowPage: MakePage = async ({ query, grant }, { history }) => {
   const status = await history.status({ grant, cluster: query.cluster, at: query.at })
   const { period } = status
   const summary = labelPast(status.summary, query.past)
-  const wording = wordingOf(summary)
+  const wording = wordingOf(summary, { isPage: true })
   const { dates } = wording
   const one = pageOne(wording)
   const seconds = (Date.parse(period.to) - Date.parse(period.from)) / 1000

@@ -40,7 +40,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
     history.clusters({ grant, cluster: null }),
   ])
   const summary = labelPast(known, query.past)
-  const wording = wordingOf(summary)
+  const wording = wordingOf(summary, { isPage: true })
   const listed = listedPaths(summary, query)
   const wanted = listed.filter(({ as }) => (query.state === null ? SHOWN.has(as) : as === query.state))
   const begin = (query.page - 1) * MAX_ROWS

@@ -34,7 +34,7 @@ export const clustersPage: MakePage = (asked, deps) =>
 /** The log: what is sealed, and how to check it. */
 export const logPage: MakePage = (asked, deps) =>
   sectionsPage(asked, deps, ({ summary }) => {
-    const { code } = verificationSection(summary)
+    const { code } = verificationSection(summary, { isPage: true })
     return {
       title: 'Log',
       words: 'What proves that nothing was changed or removed, and how to check it without this server.',
@@ -62,6 +62,6 @@ async function sectionsPage(
 ): Promise<PageContent> {
   const status = await history.status({ grant, cluster: query.cluster, at: query.at })
   const summary = labelPast(status.summary, query.past)
-  const view = make(wordingOf(summary))
+  const view = make(wordingOf(summary, { isPage: true }))
   return { title: view.title, template: 'sections', replay: summary.replay, standing: statusLine(summary), view }
 }

@@ -20,7 +20,7 @@ export const workloadsPage: MakePage = async ({ query, grant }, { history }) => 
     history.status({ grant, cluster: query.cluster, at: query.at }),
     history.clusters({ grant, cluster: null }),
   ])
-  const { dates } = wordingOf(summary)
+  const { dates } = wordingOf(summary, { isPage: true })
   const all = summary.clusters.flatMap(({ workloads }) => workloads)
   const shown = all.filter(({ namespace }) => query.namespace === null || printable(namespace) === query.namespace)
   // Of every class, as the links to them list them.

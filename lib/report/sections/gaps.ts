@@ -4,14 +4,13 @@ import { durationWords } from '../../time/dates.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary/summary.ts'
 import { sum } from '../summary/sums.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
 import { EMPTY_CELL, endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { BLIND_SPOT_WORDS, byteWords, countWords, GAP_WORDS, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
-import { firstLines, firstRows } from '../words/report-context.ts'
+import { dataFile, firstLines, firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { pathTables } from './other-paths.ts'
 
@@ -30,7 +29,7 @@ export function gapsSection(wording: Wording): SectionView {
     ...missingTable(wording),
     ...summary.clusters.flatMap((cluster) => [...gapTable(wording, cluster), ...errorTable(wording, cluster)]),
     ...pathTables(wording, summary.unseen, 'Known paths without traffic'),
-    ...blindSpotTables(summary),
+    ...blindSpotTables(wording),
   ]
   return section('gaps', 'Gaps, one by one', {
     paragraphs:
@@ -45,10 +44,11 @@ export function gapsSection(wording: Wording): SectionView {
   })
 }
 
-function missingTable({ summary, dates }: Wording): readonly TableView[] {
+function missingTable(wording: Wording): readonly TableView[] {
+  const { summary, dates } = wording
   const missing = summary.clusters.flatMap(({ missingRuns }) => missingRuns)
   if (missing.length === 0) return []
-  const { shown, note } = firstLines(missing, MAX_ROWS, 'windows.csv')
+  const { shown, note } = firstLines(missing, MAX_ROWS, dataFile(wording, 'windows.csv'))
   return [
     table(
       `Windows that were not collected; consecutive ones share a row.${note}`,
@@ -68,12 +68,14 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
   ]
 }
 
-function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
+function gapTable(wording: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.gaps.length === 0) return []
-  const { shown, note } = firstRows(gapGroups(cluster.gaps), MAX_ROWS, 'coverage.csv', 'gap', ({ gaps }) => gaps.length)
+  const { dates } = wording
+  const file = dataFile(wording, 'coverage.csv')
+  const { shown, note } = firstRows(gapGroups(cluster.gaps), MAX_ROWS, file, 'gap', ({ gaps }) => gaps.length)
   return [
     table(
-      `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${shown.some(({ gaps }) => gaps.length > 1) ? ' Many workloads with one reason share a row; coverage.csv has each.' : ''}${note}`,
+      `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${shown.some(({ gaps }) => gaps.length > 1) ? ` Many workloads with one reason share a row; ${file} has each.` : ''}${note}`,
       [
         ['Workload', 30],
         ['Why not seen', 20],
@@ -125,9 +127,10 @@ function ratioWords(ratios: readonly (number | null)[]): string {
   return least === most ? `${least}` : `${least} to ${most}`
 }
 
-function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
+function errorTable(wording: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.errors.length === 0) return []
-  const { shown, note } = firstLines(cluster.errors, MAX_ROWS, 'summary.json')
+  const { dates } = wording
+  const { shown, note } = firstLines(cluster.errors, MAX_ROWS, dataFile(wording, 'summary.json'))
   return [
     table(
       `Errors on cluster ${printable(cluster.id)}.${note}`,
@@ -145,7 +148,8 @@ function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly Table
   ]
 }
 
-function blindSpotTables({ blind }: Summary): readonly TableView[] {
+function blindSpotTables(wording: Wording): readonly TableView[] {
+  const { blind } = wording.summary
   // One row for each way in which a workload is not seen, whatever the number of its ports.
   const spots = blind.flatMap((workload) =>
     [...Map.groupBy(workload.blindSpots, ({ kind }) => kind)]
@@ -153,7 +157,7 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
       .map(([kind, own]) => ({ workload, kind, where: `${spotPlaces(own)}${aroundWords(kind, workload)}` })),
   )
   if (spots.length === 0) return []
-  const { shown, note } = firstLines(spots, MAX_ROWS, 'workloads.csv')
+  const { shown, note } = firstLines(spots, MAX_ROWS, dataFile(wording, 'workloads.csv'))
   return [
     table(
       `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that hide traffic, or the names of its ends.${note}`,

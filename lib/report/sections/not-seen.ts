@@ -5,15 +5,16 @@ import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { sum } from '../summary/sums.ts'
 import type { Summary } from '../summary/summary.ts'
+import type { Wording } from '../words/report-context.ts'
 import { namesOf, short } from '../words/short-names.ts'
 import { BLIND_SPOT_SHORT, byteWords, countWords, GAP_WORDS, plural, unmeshedWords } from '../words/vocabulary.ts'
 
 /** Three lines: time, workloads, settings. */
-export function notSeenLines(summary: Summary): readonly string[] {
-  return [timeLine(summary), workloadLine(summary), settingsLine(summary)]
+export function notSeenLines({ summary, isPage }: Wording): readonly string[] {
+  return [timeLine(summary, isPage), workloadLine(summary), settingsLine(summary)]
 }
 
-function timeLine({ clusters, share, removed, monitored }: Summary): string {
+function timeLine({ clusters, share, removed, monitored }: Summary, isPage: boolean): string {
   const dark = clusters.flatMap(({ id, windows }) => {
     const seconds = sum(
       windows.filter(({ collected }) => !collected),
@@ -42,7 +43,9 @@ function timeLine({ clusters, share, removed, monitored }: Summary): string {
       : [
           `${shareWords(share)} of ${clusters.some((one) => one.share === null) ? 'known pod time' : 'pod time'} observed${why.length === 0 ? '' : `; main ${why.length === 1 ? 'reason' : 'reasons'} for the rest: ${why.map(([reason]) => GAP_WORDS[reason]).join(', ')}`}`,
         ]),
-    ...(removed.length === 0 ? [] : [`not in this report: ${namesOf(removed)}, removed from the registry`]),
+    ...(removed.length === 0
+      ? []
+      : [`not ${isPage ? 'on this page' : 'in this report'}: ${namesOf(removed)}, removed from the registry`]),
   ]
   return `Time: ${parts.join(' · ') || 'nothing was expected, so nothing was seen'}`
 }
@@ -69,17 +72,18 @@ function settingsLine({ blind, workloads }: Summary): string {
   return `Settings that hide traffic: ${parts.map(([words, count]) => `${words} on ${plural(count, 'workload')}`).join(' · ')}`
 }
 
-/** Which log holds the evidence of a report. */
-export function sealLines({ checkpoint }: Summary): readonly string[] {
+/** Which log holds the evidence of a report, or of a page. */
+export function sealLines({ summary: { checkpoint }, isPage }: Wording): readonly string[] {
   if (checkpoint === null) return ['Not sealed: no signed checkpoint proves that the evidence is unchanged.']
   const { origin, size, root, attempts, unsealed } = checkpoint
+  const basis = isPage ? 'page' : 'report'
   const covered =
     attempts === 0
-      ? 'this report is based on no collected attempt'
+      ? `this ${basis} is based on no collected attempt`
       : unsealed === 0
-        ? `among them ${attempts === 1 ? 'the collected attempt' : `all ${plural(attempts, 'collected attempt')}`} that this report is based on`
-        : `${countWords(unsealed)} of the ${plural(attempts, 'collected attempt')} that this report is based on ${unsealed === 1 ? 'is' : 'are'} not among them`
+        ? `among them ${attempts === 1 ? 'the collected attempt' : `all ${plural(attempts, 'collected attempt')}`} that this ${basis} is based on`
+        : `${countWords(unsealed)} of the ${plural(attempts, 'collected attempt')} that this ${basis} is based on ${unsealed === 1 ? 'is' : 'are'} not among them`
   return [
-    `Log ${short(origin)}: ${plural(size, 'sealed object')} (leaves), root ${printable(root)}; ${covered}. The signed checkpoint is in “Verification”.`,
+    `Log ${short(origin)}: ${plural(size, 'sealed object')} (leaves), root ${printable(root)}; ${covered}. The signed checkpoint is ${isPage ? 'on the page “Log”' : 'in “Verification”'}.`,
   ]
 }

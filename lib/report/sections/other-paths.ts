@@ -30,7 +30,7 @@ import {
   seenShareNote,
   seenShareWords,
 } from '../words/vocabulary.ts'
-import { firstRows } from '../words/report-context.ts'
+import { dataFile, firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { sum } from '../summary/sums.ts'
 
@@ -143,7 +143,8 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
   return wording.summary.clusters.flatMap(({ id }) => {
     const own = paths.filter(({ cluster }) => cluster === id)
     if (own.length === 0) return []
-    if (own.length > MAX_ROWS) return [pairTable(own, `${caption}, cluster ${printable(id)}`)]
+    if (own.length > MAX_ROWS)
+      return [pairTable(own, `${caption}, cluster ${printable(id)}`, dataFile(wording, 'paths.csv'))]
     return [
       table(
         `${caption}, cluster ${printable(id)}. Vertical lines in the strips mark ${wording.unit}.${seenShareNote(own)}`,
@@ -225,7 +226,7 @@ const reasonsOf = ({ reasons }: PathSummary): readonly string[] =>
   [...new Set(reasons.map(({ reason }) => reason))].filter((reason) => reason !== '').slice(0, MAX_REASONS)
 
 /** Many paths in one table: a row for each pair of namespaces, with the worst state among its paths. */
-function pairTable(paths: readonly PathSummary[], caption: string): TableView {
+function pairTable(paths: readonly PathSummary[], caption: string, file: string): TableView {
   const placeOf = (end: PathSummary['source']): string => (end.namespace === '' ? `(${end.kind})` : end.namespace)
   const pairs = [
     ...Map.groupBy(paths, ({ source, destination }) =>
@@ -235,7 +236,7 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
   const shown = pairs.slice(0, MAX_PAIRS)
   const left = pairs.slice(MAX_PAIRS).flat().length
   return table(
-    `${caption}: ${plural(paths.length, 'path')}, grouped by namespaces. Each path is in paths.csv.${left === 0 ? '' : ` The last ${countWords(left)} of them have no row here.`}`,
+    `${caption}: ${plural(paths.length, 'path')}, grouped by namespaces. Each path is in ${file}.${left === 0 ? '' : ` The last ${countWords(left)} of them have no row here.`}`,
     [
       ['From', 22],
       ['To', 22],

@@ -71,6 +71,9 @@ export type PageOneView = {
   readonly verifyNote: string
 }
 
+/** Where the paths are that need more evidence. */
+const lackingPlace = ({ isPage }: Wording): string => (isPage ? 'the page “Paths”' : `“${LACKING_TITLE}”`)
+
 /** Page one has room for so many. */
 const MAX_CLUSTERS = 4
 const MAX_ACTIONS = 3
@@ -82,7 +85,7 @@ export function pageOne(wording: Wording): PageOneView {
   return {
     facts: factsOf(wording),
     verdict: headlineWords(summary),
-    beside: `${judgedPathsWords(summary)}${summary.figures.notEnoughEvidence > 0 && summary.collectedWindows > 0 ? ` “${LACKING_TITLE}” lists them.` : ''}`,
+    beside: `${judgedPathsWords(summary)}${summary.figures.notEnoughEvidence > 0 && summary.collectedWindows > 0 ? ` ${capital(lackingPlace(wording))} lists them.` : ''}`,
     figures: figuresOf(wording),
     barsNote:
       'each path once, by the worst that was seen of it in the period; no mesh TLS: the application may have encrypted',
@@ -92,8 +95,8 @@ export function pageOne(wording: Wording): PageOneView {
     legend: legendOf(summary.actions.slice(0, MAX_ACTIONS).flatMap(({ paths }) => paths)),
     controls: controlsOf(summary),
     failedRules: failedWords(summary),
-    notSeen: notSeenLines(summary),
-    seal: sealLines(summary),
+    notSeen: notSeenLines(wording),
+    seal: sealLines(wording),
     verify: summary.checkpoint === null ? '' : `ciphertrail verify STORE --key ${printable(summary.checkpoint.vkey)}`,
     verifyNote:
       summary.checkpoint === null
@@ -294,7 +297,7 @@ function coverageOf(wording: Wording): Pick<PageOneView, 'coverage' | 'coverageN
   const left = clusters.length - shown.length
   const cell = cellWords(wording)
   return {
-    coverageNote: `${cell === '' ? '' : `${cell}; `}bar height: share of pod time observed (a thin line: almost none)${clusters.some(({ missingRuns }) => missingRuns.length > 0) ? '; crossed: not collected' : ''}${left === 0 ? '' : `; the ${countWords(shown.length)} clusters of which the least was seen, ${plural(left, 'other')} under “Coverage”`}`,
+    coverageNote: `${cell === '' ? '' : `${cell}; `}bar height: share of pod time observed (a thin line: almost none)${clusters.some(({ missingRuns }) => missingRuns.length > 0) ? '; crossed: not collected' : ''}${left === 0 ? '' : `; the ${countWords(shown.length)} clusters of which the least was seen, ${plural(left, 'other')} ${wording.isPage ? 'on the page “Clusters”' : 'under “Coverage”'}`}`,
     coverage: shown.map((cluster, index) => ({
       label: short(cluster.id),
       note: `${cluster.share === null ? 'share unknown' : shareWords(cluster.share)}, ${countWords(cluster.collected)} of ${plural(cluster.expected, 'window')}`,
@@ -323,7 +326,7 @@ function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote
           : figures.openNow > 0
             ? 'no action: each unencrypted path is accepted by a waiver or was not seen in the period'
             : figures.notEnoughEvidence > 0
-              ? `no path to encrypt; see “${LACKING_TITLE}”`
+              ? `no path to encrypt; see ${lackingPlace(wording)}`
               : 'no action: no judged path is unencrypted or without evidence',
     restore: restoreWords(wording.summary),
     actions: actions.slice(0, MAX_ACTIONS).map((action) => ({

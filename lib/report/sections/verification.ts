@@ -6,14 +6,10 @@ import type { Summary } from '../summary/summary.ts'
 import { countWords, plural } from '../words/vocabulary.ts'
 
 /** How a reader checks the report against the log. */
-export function verificationSection({
-  checkpoint,
-  clusters,
-  period,
-  version,
-  judgement,
-  replay,
-}: Summary): SectionView {
+export function verificationSection(
+  { checkpoint, clusters, period, version, judgement, replay }: Summary,
+  { isPage = false } = {},
+): SectionView {
   const command = `ciphertrail report --from ${period.from} --to ${period.to} --time-zone ${printable(period.timeZone)}`
   return section('verification', 'Verification', {
     paragraphs: [
@@ -33,8 +29,7 @@ export function verificationSection({
             { caption: 'Root hash of the log', lines: [printable(checkpoint.root)] },
             { caption: 'Key', lines: [printable(checkpoint.vkey)] },
             {
-              caption:
-                'Checkpoint as signed: three lines, an empty line, and one line for each signature, which may wrap here. summary.json has the same text in checkpoint.text.',
+              caption: `Checkpoint as signed: three lines, an empty line, and one line for each signature, which may wrap here. ${isPage ? '/v1/checkpoint, linked below, has the same text in text' : 'summary.json has the same text in checkpoint.text'}.`,
               lines: checkpoint.text.trimEnd().split('\n').map(printable),
             },
           ]),
@@ -50,7 +45,7 @@ export function verificationSection({
       {
         caption:
           replay === null
-            ? 'Derive everything again from the evidence, and make this report again'
+            ? `Derive everything again from the evidence, and make ${isPage ? 'a report of this time' : 'this report again'}`
             : 'Derive everything again from the evidence',
         lines: ['ciphertrail rebuild', ...(replay === null ? [command] : [])],
       },

@@ -15,7 +15,13 @@ export type Wording = {
   readonly axes: ReadonlyMap<string, ClusterAxis>
   /** What the lines in a strip mark: `midnight`. */
   readonly unit: string
+  /** It is a page of the site that is worded, which has no data files beside it and not all sections of a report. */
+  readonly isPage: boolean
 }
+
+/** Names a data file: it is beside a report, and a page says so. */
+export const dataFile = ({ isPage }: Pick<Wording, 'isPage'>, name: string): string =>
+  isPage ? `${name} of a report` : name
 
 /** The time axis of a cluster, and where the calendar is marked on it. */
 export type ClusterAxis = {
@@ -25,8 +31,8 @@ export type ClusterAxis = {
   readonly marks: readonly { readonly x: number; readonly label: string }[]
 }
 
-/** The dates, axes and marks of a report. */
-export function wordingOf(summary: Summary): Wording {
+/** The dates, axes and marks of a report, or of a page. */
+export function wordingOf(summary: Summary, { isPage = false } = {}): Wording {
   const { period, clusters } = summary
   const calendar = calendarMarks(period.from, period.to, period.timeZone)
   const axes = new Map(
@@ -37,7 +43,7 @@ export function wordingOf(summary: Summary): Wording {
       return [id, { axis, windowSeconds, marks: calendar.marks.map(({ at, label }) => ({ x: axis.xOf(at), label })) }]
     }),
   )
-  return { dates: datesOf(period), summary, axes, unit: calendar.unit }
+  return { dates: datesOf(period), summary, axes, unit: calendar.unit, isPage }
 }
 
 /** Names the cluster where there is more than one. */

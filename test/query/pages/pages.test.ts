@@ -109,6 +109,27 @@ test('three steps lead from the front page to the reason, the fix and the eviden
   assert.match(path, /ciphertrail log show --proof evidence\/\S+ --out leaf-\d+\.tlog-proof/)
 })
 
+test('no page points at a section or a file that only a report has', async (t) => {
+  const objects = memoryObjects()
+  await fillHistories(objects)
+  await seal({ now: minutesIn(21) }, { objects, signer: newSigner() })
+  const { page, signIn } = await startLocalSite(t, { objects })
+  const cookie = await signIn(TOKENS.all)
+  for (const path of PLACES)
+    assert.doesNotMatch(
+      await page(path, cookie),
+      /“Judged paths|“Verification”|“Coverage”|“Findings|[Tt]his report|(windows|coverage|paths|workloads)\.csv (?!of a report)|summary\.json (?!of a report)/,
+      path,
+    )
+  const front = await page('/', cookie)
+  assert.match(front, /that this page is based on/)
+  assert.match(front, /The signed checkpoint is on the page “Log”/)
+  assert.match(front, /The page “Paths” lists them/)
+  const log = await page('/log', cookie)
+  assert.match(log, /\/v1\/checkpoint, linked below, has the same text/)
+  assert.match(log, /<a href="\/v1\/checkpoint">/)
+})
+
 test('a page can be asked as it stood at a past time, and says so', async (t) => {
   const { ask, page, signIn } = await startLocalSite(t)
   const cookie = await signIn(TOKENS.all)
