@@ -24,12 +24,12 @@ const MAX_ROWS = 100
 /** What is shown without being asked for; the rest is counted in a line. */
 const SHOWN: ReadonlySet<PathList> = new Set(['unencrypted', 'undetermined'])
 
-/** How paths are listed, in words: as a choice, and after a number. */
-const LISTED_WORDS: Readonly<Record<PathList, readonly [choice: string, counted: string]>> = {
-  unencrypted: ['▲ △ unencrypted at some time, or when last seen', 'unencrypted at some time, or when last seen'],
-  undetermined: ['? ✕ undetermined in some window, or not collected', 'undetermined in some window, or not collected'],
-  encrypted: ['● encrypted whenever seen', 'encrypted whenever seen'],
-  other: ['– · exempt, refused or without traffic', 'exempt, refused or without traffic'],
+/** How paths are listed, in words. */
+const LISTED_WORDS: Readonly<Record<PathList, string>> = {
+  unencrypted: '▲ △ unencrypted at some time, or when last seen',
+  undetermined: '? undetermined in some window, or never seen and ✕ not collected in some',
+  encrypted: '● encrypted whenever seen',
+  other: '– · ⊘ exempt, refused or without traffic',
 }
 
 /** Makes the page of paths over time. */
@@ -120,7 +120,7 @@ function choicesOf(
           isCurrent: query.state === null,
         },
         ...PATH_LISTS.map((state) => ({
-          title: LISTED_WORDS[state][0],
+          title: LISTED_WORDS[state],
           href: hrefOf('/paths', { ...own, state }),
           isCurrent: state === query.state,
         })),
