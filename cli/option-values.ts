@@ -1,8 +1,7 @@
 import { TIME_FORM, parseTime } from '../lib/time/windows.ts'
 import { pagesUrl } from '../lib/deliver/send/pages-url.ts'
 import type { ProxiesSetting } from '../lib/model/registry.ts'
-import { STATES } from '../lib/model/path.ts'
-import type { State } from '../lib/model/path.ts'
+import { type StateFilter, STATE_FILTERS } from '../lib/model/path.ts'
 import { WINDOW_MINUTES } from '../lib/model/time.ts'
 import type { WindowMinutes } from '../lib/model/time.ts'
 import { printable } from '../lib/text/printable.ts'
@@ -40,12 +39,11 @@ export function readWindowMinutes(text: string): WindowMinutes {
   return minutes
 }
 
-/** Reads a state, or `not-encrypted` (plaintext and no-mesh-tls that were allowed). Throws UsageError. */
-export function parseState(text: string): State | 'not-encrypted' {
-  const known: readonly (State | 'not-encrypted')[] = ['not-encrypted', ...STATES]
-  const state = known.find((one) => one === text)
+/** Reads a state, `not-encrypted` or `refused`. Throws UsageError. */
+export function parseState(text: string): StateFilter {
+  const state = STATE_FILTERS.find((one) => one === text)
   if (state === undefined)
-    throw new UsageError(`Cannot filter by state "${printable(text)}": wanted one of ${known.join(', ')}`)
+    throw new UsageError(`Cannot filter by state "${printable(text)}": wanted one of ${STATE_FILTERS.join(', ')}`)
   return state
 }
 

@@ -1,7 +1,7 @@
 /** Paths as a table, each once, what asks for attention first. */
 import type { Episode } from '../lib/model/history.ts'
 import { endName } from '../lib/assess/judge/waived.ts'
-import type { State } from '../lib/model/path.ts'
+import type { StateFilter } from '../lib/model/path.ts'
 import { LOOKS } from '../lib/report/drawing/state-looks.ts'
 import type { Mark } from '../lib/report/drawing/state-looks.ts'
 import type { Exposure, PathSummary } from '../lib/report/summary/path-summary.ts'
@@ -17,7 +17,7 @@ import { type TerminalColumn, tableLines, tableWidth } from './terminal-table.ts
 /** Which paths are wanted; absent: all. */
 export type PathFilter = {
   readonly namespace?: string | undefined
-  readonly state?: State | 'not-encrypted' | undefined
+  readonly state?: StateFilter | undefined
 }
 
 /** How many of the latest windows a strip shows. */

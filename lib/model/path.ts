@@ -16,6 +16,12 @@ export const STATES = [
 /** The encryption state of a path. */
 export type State = (typeof STATES)[number]
 
+/** By what rows of paths can be filtered: `not-encrypted` is plaintext and no-mesh-tls that were allowed, `refused` what policy refused, whatever its state. */
+export const STATE_FILTERS = ['not-encrypted', 'refused', ...STATES] as const
+
+/** A filter for rows of paths. */
+export type StateFilter = (typeof STATE_FILTERS)[number]
+
 /** The states of traffic without mesh TLS, allowed or refused. */
 export const UNENCRYPTED_STATES: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls'])
 

@@ -1,7 +1,7 @@
 /** The parameters of the API, each with the schema that checks it and what is told of it: in problems, and in the OpenAPI document. */
 import * as z from 'zod'
 import { KINDS } from '../assess/ends/workload-kinds.ts'
-import { STATES } from '../model/path.ts'
+import { STATE_FILTERS } from '../model/path.ts'
 import { PATH_CHANGE_KINDS } from '../report/summary/change-summary.ts'
 import { FLOW_CHANGE_KINDS } from '../report/summary/flow-changes.ts'
 import { CLUSTER_ID } from '../store/keys.ts'
@@ -84,13 +84,12 @@ export const workload = {
   json: { type: 'string', minLength: 1, maxLength: MAX_NAME_LENGTH },
 } satisfies Field
 
-const states = ['not-encrypted', ...STATES] as const
-
 /** Of a path. */
 export const state = {
-  schema: z.enum(states),
-  wanted: `one of ${states.join(', ')}`,
-  about: 'A state, or not-encrypted: plaintext and no-mesh-tls that were allowed.',
+  schema: z.enum(STATE_FILTERS),
+  wanted: `one of ${STATE_FILTERS.join(', ')}`,
+  about:
+    'A state; not-encrypted: plaintext and no-mesh-tls that were allowed; or refused: what policy refused, whatever its state.',
   example: 'not-encrypted',
 } satisfies Field
 

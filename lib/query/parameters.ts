@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import type { State } from '../model/path.ts'
+import type { StateFilter } from '../model/path.ts'
 import type { PathChangeKind } from '../report/summary/change-summary.ts'
 import type { FlowChangeKind } from '../report/summary/flow-changes.ts'
 import type { WeekPeriod } from '../time/week.ts'
@@ -57,7 +57,7 @@ export type PathsQuery = PageParameters & {
   readonly clusters: readonly string[] | undefined
   readonly namespace: string | undefined
   readonly workload: { readonly kind?: string; readonly name: string } | undefined
-  readonly state: State | 'not-encrypted' | undefined
+  readonly state: StateFilter | undefined
   /** The windows whose end lies in `(from, to]`, RFC 3339. */
   readonly from: string
   readonly to: string

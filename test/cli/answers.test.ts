@@ -385,6 +385,16 @@ test('a window without a good attempt cuts every path that was known: not-collec
   assert.match(String(episode), /"endedAt":null/)
 })
 
+test('--state refused is what policy refused, and of each path what it refused last', async () => {
+  const all = await paths(...PERIOD())
+  const refused = all.filter(({ outcome }) => outcome === 'refused')
+  assert.ok(refused.length > 0 && refused.length < all.length)
+  assert.deepEqual(await paths('--state', 'refused', ...PERIOD()), refused)
+  const shown = await good('paths', '--state', 'refused', ...PERIOD())
+  assert.match(shown, /⊘ refused/)
+  assert.doesNotMatch(shown, /[▲△●◐○] /)
+})
+
 test('--from and --to of paths take the windows whose end lies in (from, to]', async () => {
   const [, second] = windows
   const found = await paths('--from', second.start, '--to', second.end)

@@ -192,6 +192,8 @@ test('filters are for either end, and a workload with its namespace is one end',
   assert.deepEqual(await names('?cluster=west&workload=db&namespace=bank'), [])
   const clear = await paths(api, '?state=not-encrypted')
   assert.ok(clear.items.length > 0 && clear.items.every(isNotEncrypted))
+  // Nothing was refused there: no state of a row that was let in is an answer.
+  assert.deepEqual((await paths(api, '?state=refused')).items, [])
 })
 
 const BAD: readonly [query: string, parameter: string][] = [

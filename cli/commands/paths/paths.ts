@@ -31,7 +31,10 @@ export function addPaths(program: Command, console: Console): void {
     )
     .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
     .option('-n, --namespace <ns>', 'namespace of either end')
-    .option('--state <state>', 'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed)')
+    .option(
+      '--state <state>',
+      'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed), or refused (by policy)',
+    )
     .option('--period <period>', PERIOD_HELP)
     .option('--from <time>', 'only windows that end after this time')
     .option('--to <time>', 'only windows that end at this time or before')

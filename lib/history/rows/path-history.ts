@@ -3,7 +3,7 @@ import { classNamespaces, pathClass } from '../../assess/ends/path-class.ts'
 import { partitionPoint } from '../../partition-point.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { STATES } from '../../model/path.ts'
-import type { ClassNamespaces, Endpoint, Outcome, State } from '../../model/path.ts'
+import type { ClassNamespaces, Endpoint, Outcome, State, StateFilter } from '../../model/path.ts'
 import type { Activity, Episode, Interval, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Window } from '../../model/time.ts'
 import { compareText } from '../../text/order.ts'
@@ -19,7 +19,7 @@ export type HistoryQuery = QueriedPeriod & {
   readonly namespace?: string | undefined
   /** Workload at either end; with a namespace, at the end in that namespace. */
   readonly workload?: { readonly kind?: string | undefined; readonly name: string } | undefined
-  readonly state?: State | 'not-encrypted' | undefined
+  readonly state?: StateFilter | undefined
   /** Rows that end before this time are left out, for a reader who has enough newer ones. */
   readonly endsFrom?: string | undefined
 }
@@ -296,6 +296,7 @@ export function hasAskedEnd(
 function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: HistoryQuery): boolean {
   if (!hasAskedEnd(row, { namespace, workload })) return false
   if (state === undefined) return true
+  if (state === 'refused') return row.outcome === 'refused'
   return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
 }
 

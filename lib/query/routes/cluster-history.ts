@@ -65,7 +65,8 @@ export function notKnown(
 
 /** Whether histories are kept of a state. */
 function isKept(state: HistoryQuery['state']): boolean {
-  return state !== undefined && (state === 'not-encrypted' || UNENCRYPTED_STATES.has(state))
+  if (state === undefined || state === 'refused') return false
+  return state === 'not-encrypted' || UNENCRYPTED_STATES.has(state)
 }
 
 /** Returns how many clusters {@link readCluster} reads at once for a question: while objects of some are on their way, those of another are decoded. */
