@@ -7,6 +7,9 @@ import type { Console } from '../../console.ts'
 import { startSite, untilStopped } from '../../serve-site.ts'
 import { OUT } from './replay-demo.ts'
 
+/** Both links begin in one column. */
+const LABEL_WIDTH = 25
+
 /**
  * Serves the pages of what {@link runDemo} stored, and those of a synthetic history in a store of its own, until the process is told to end. Two servers, so that
  * nothing synthetic is ever beside what was recorded.
@@ -32,8 +35,8 @@ export async function serveDemo(
   for (const line of [
     '',
     'Pages. A link lets in whoever has it; Ctrl+C ends both.',
-    `  of this replay:           ${replay?.link ?? ''}`,
-    `  of ${WEEKS} weeks, synthetic:  ${story?.link ?? ''}`,
+    `  ${'of this replay:'.padEnd(LABEL_WIDTH)}${replay?.link ?? ''}`,
+    `  ${`of ${WEEKS} weeks, synthetic:`.padEnd(LABEL_WIDTH)}${story?.link ?? ''}`,
     `The synthetic history was made in ${seconds.toFixed(1)} s, in ${join(OUT, 'synthetic')}: none of it happened, and none of it is sealed.`,
   ])
     console.out(line)

@@ -20,7 +20,7 @@ const TERMS: readonly (readonly [word: string, meaning: string])[] = [
     'episode',
     'windows in a row in which a path was unencrypted, from its first connection until it is fixed, refused, gone or quiet',
   ],
-  ['fixed', 'seen encrypted again; for a client without a name: port fully observed with traffic, no plaintext'],
+  ['fixed', 'seen encrypted; for a client without a name: port fully observed with traffic, no plaintext'],
   ['refused', 'policy now refuses plaintext there'],
   ['gone', 'an end of the path is missing from a complete Kubernetes snapshot'],
   ['quiet', 'seven days of full coverage without a connection; it may not be fixed'],

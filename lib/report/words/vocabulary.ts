@@ -113,7 +113,7 @@ export const BLIND_SPOT_SHORT: Readonly<Record<BlindSpot['kind'], string>> = {
 
 /** How an episode ended, in words. */
 export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, string>> = {
-  fixed: 'fixed: seen encrypted again',
+  fixed: 'fixed: seen encrypted',
   refused: 'policy now refuses it',
   gone: 'an end of the path is gone',
   quiet: 'quiet for seven days; not known to be fixed',

@@ -109,7 +109,7 @@ test('three steps lead from the front page to the life line of a given path in t
   await page.click('a:has-text("emojivoto/web"):has-text("emojivoto/voting")')
   assert.match((await page.textContent('h1')) ?? '', /emojivoto\/web → deployment emojivoto\/voting:8080/)
   const text = (await page.textContent('main')) ?? ''
-  assert.match(text, /unencrypted until .* fixed: seen encrypted again, not for the first time/)
+  assert.match(text, /unencrypted until .* fixed: seen encrypted, not for the first time/)
   assert.match(text, /kubectl patch deployment\/voting -n emojivoto/)
   assert.equal(await page.locator('#episodes + table tbody tr').count(), 2)
   assert.deepEqual(complaints, [])
