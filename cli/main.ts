@@ -129,5 +129,5 @@ function calledOf(program: Command, argv: readonly string[]): string {
 function usageLine({ code, message }: CommanderError, called: string): string {
   if (code === 'commander.help') return `Cannot run ${called} without a command: see "${called} --help"`
   const [line = '', suggestion] = message.replace(/^error: /, '').split('\n')
-  return `Cannot understand the command line: ${line}${suggestion === undefined ? '' : ` ${suggestion}`}; see "${called} --help"`
+  return `Cannot understand the command line: ${line.replace(/\.$/, '')}${suggestion === undefined ? '' : ` ${suggestion}`}; see "${called} --help"`
 }

@@ -18,7 +18,7 @@ import { type Console, UsageError } from './console.ts'
 export const STORE_HELP = `A store on S3, with the AWS credentials and the region of the environment:
   --store s3://evidence-bucket/prefix
   --store "s3://evidence-bucket/prefix?derived=other-bucket/prefix"
-After the question mark stand, parted by "&":
+Options after the question mark, separated by "&":
   derived    another place for what is derived; the first one then holds only
              evidence and log
   lock       governance (default), compliance, or none (a default retention of

@@ -98,7 +98,10 @@ function unfolded({ period, ...options }: PeriodOptions, verb: string): Omit<Per
   // Of the calendar, as `diff` takes them.
   if (/^\d{4}-(Q\d|\d\d(-\d\d)?)$/.test(period))
     return { ...options, ...wholePeriod(period, options.timeZone ?? 'UTC') }
-  if (to === undefined) return { ...options, week: from }
+  if (to === undefined) {
+    if (!/^\d{4}-W/.test(period)) wholePeriod(period, 'UTC')
+    return { ...options, week: from }
+  }
   if (more.length > 0)
     throw new UsageError(`Cannot ${verb} over --period "${printable(period)}": wanted ${PERIOD_FORMS}`)
   return { ...options, from, to }

@@ -13,7 +13,7 @@ export function addAlert(program: Command, console: Console): void {
   addSendOptions(
     program
       .command('alert')
-      .summary('tell channels at once of what cannot wait')
+      .summary('send alerts to channels')
       .description(
         'Tells each channel with alerts what began and what ended since it was told last: a path that is not encrypted, newly or again, a cluster of which two windows in a row were not observed, a certificate or trust anchor about to end, a log that nobody seals. All of it in one message, each thing once, and what comes and goes at most once in six hours. Run it after each collect; "ciphertrail run" does.',
       ),

@@ -21,7 +21,7 @@ import { connectionText, parseTap, eksOf, refuseAddresses, apiServerOf, authOf }
 export function addClusterCommands(program: Command, console: Console): void {
   const cluster = program
     .command('cluster')
-    .summary('register clusters and check the ways into them')
+    .summary('register clusters and check access to them')
     .description('Registers clusters. A registration holds ways in, never credentials: those stay in the kubeconfig.')
     .addHelpText(
       'after',

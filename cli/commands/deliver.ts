@@ -57,7 +57,7 @@ export function addDeliver(program: Command, console: Console): void {
 
   program
     .command('deliveries')
-    .summary('which mails were sent, and of which that is not known')
+    .summary('mail delivery status')
     .description(
       'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it), bounced (the server said that nobody has the address, and the recipient gets no more). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
     )

@@ -42,7 +42,7 @@ export function addDiff(program: Command, console: Console): void {
     .option('--json', 'one JSON object a line: each change, and each path that stays open')
     .addHelpText(
       'after',
-      '\nExit code 1 where a cluster cannot be compared.\n\nExamples:\n  ciphertrail diff 2026-W46 2026-W47\n  ciphertrail diff 2026-10 2026-11 --time-zone Europe/Berlin --json\n  ciphertrail diff 2026-Q3 2026-Q4\n  ciphertrail diff 2026-11-23 2026-11-24 --cluster prod',
+      '\nExit code 1 if a cluster cannot be compared.\n\nExamples:\n  ciphertrail diff 2026-W46 2026-W47\n  ciphertrail diff 2026-10 2026-11 --time-zone Europe/Berlin --json\n  ciphertrail diff 2026-Q3 2026-Q4\n  ciphertrail diff 2026-11-23 2026-11-24 --cluster prod',
     )
     .action(async (beforeText: string, afterText: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<DiffOptions>()

@@ -14,7 +14,7 @@ import { openStore } from '../open-store.ts'
 export function addExport(program: Command, console: Console): void {
   program
     .command('export')
-    .summary('copy the store for somebody who is to verify it, without addresses and links')
+    .summary('copy the store for an auditor, without addresses and links')
     .description(
       'Copies everything that "verify" and the commands that read need into a folder that is not there yet, or is empty: evidence, changes, reports and their documents, the log, the registry, and what is derived. It leaves out who gets mail and by which address, the links in mails and their key, and what was sent to whom.',
     )

@@ -137,7 +137,7 @@ function othersLine({ standing: { others } }: FleetStatus): string[] {
   return [
     ...others.map(
       ({ class: of, known, figures }) =>
-        `Beside them ${plural(known, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open: listed apart, not judged.`,
+        `Not judged: ${plural(known, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open.`,
     ),
     '',
   ]

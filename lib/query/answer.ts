@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { toJson } from '../text/format-json.ts'
-import { printable } from '../text/printable.ts'
 import type { ReadDocument } from '../store/evidence/report-records.ts'
 import { type HandOverDeps, storeAddress, tooLargeAnswer, tooLargeDocument } from './large.ts'
 import { acceptedType } from './accept.ts'
@@ -125,12 +124,9 @@ export function problemResponse(error: ProblemError, headers: Readonly<Record<st
 }
 
 /** The response to a method that a place does not take. */
-export function methodProblem(method: string, allow = 'GET, HEAD'): Response {
+export function methodProblem(allow = 'GET, HEAD'): Response {
   return problemResponse(
-    new ProblemError(
-      'method-not-allowed',
-      `Cannot ${printable(method).slice(0, 20)} here: wanted ${allow.replace(/, (\w+)$/, ' or $1')}`,
-    ),
+    new ProblemError('method-not-allowed', `Method not allowed: use ${allow.replace(/, (\w+)$/, ' or $1')}`),
     { allow },
   )
 }

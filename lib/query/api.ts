@@ -38,19 +38,19 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   const app = createRouter<ApiEnv>()
 
   app.all('/health', async ({ req }) => {
-    if (!isReading(req.method)) return methodProblem(req.method)
+    if (!isReading(req.method)) return methodProblem()
     return healthResponse(await isHealthy(), version)
   })
   let described: Promise<TaggedAnswer> | undefined
   app.all('/openapi.json', async ({ req }) => {
-    if (!isReading(req.method)) return methodProblem(req.method)
+    if (!isReading(req.method)) return methodProblem()
     // Few ask for it, and whoever does not is not to wait for its schemas to be made.
     described ??= import('./openapi/document.ts').then(({ openApiDocument }) =>
       tagged(jsonAnswer(openApiDocument(version))),
     )
     return responseOf(await described, req.raw, deps)
   })
-  app.all('/', ({ req }) => (isReading(req.method) ? frontPage() : methodProblem(req.method)))
+  app.all('/', ({ req }) => (isReading(req.method) ? frontPage() : methodProblem()))
   // Each part is loaded by the first request for it, so that a function starts without what it may not need.
   const links = once(async () => (await import('./link-pages.ts')).createLinkPages(deps))
   for (const path of ['/unsubscribe/*', '/d/*']) app.all(path, async ({ req }) => (await links()).fetch(req.raw))

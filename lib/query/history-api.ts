@@ -43,7 +43,7 @@ export function createHistoryApi(deps: Omit<ApiDeps, 'access' | 'isHealthy' | 'l
       },
     })
   })
-  app.all(PACK_PATH, ({ req }) => methodProblem(req.method, 'GET, HEAD, POST'))
+  app.all(PACK_PATH, () => methodProblem('GET, HEAD, POST'))
   const answerOnce = keepAnswers(deps.objects)
   const histories = keepHistories()
   for (const [index, { path, types }] of routesOf(deps).entries()) {
@@ -65,7 +65,7 @@ export function createHistoryApi(deps: Omit<ApiDeps, 'access' | 'isHealthy' | 'l
       })
       return responseOf(made, req.raw, deps)
     })
-    app.all(path, ({ req }) => methodProblem(req.method))
+    app.all(path, () => methodProblem())
   }
   return app
 }

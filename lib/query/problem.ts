@@ -4,10 +4,10 @@ import { printable } from '../text/printable.ts'
 /** What can go wrong with a request, with the status and the title of its problem document. */
 const PROBLEMS = {
   'bad-parameter': [400, 'A parameter cannot be used'],
-  'not-authenticated': [401, 'Nobody is known to ask'],
+  'not-authenticated': [401, 'Not authenticated'],
   'not-allowed': [403, 'Whoever asks may see nothing here'],
-  'not-found': [404, 'There is nothing of that name'],
-  'method-not-allowed': [405, 'Only reading is possible'],
+  'not-found': [404, 'Not found'],
+  'method-not-allowed': [405, 'Method not allowed'],
   'not-acceptable': [406, 'The answer has none of the wanted forms'],
   'history-changed': [409, 'What is listed changed between two pages'],
   'not-ready': [409, 'What was asked for is not there yet'],

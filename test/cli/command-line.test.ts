@@ -237,6 +237,19 @@ test('a command line that is not understood is one line on standard error, and e
   }
 })
 
+test('a wrong choice ends with one sign, and a wrong period is told all forms of one', async (context) => {
+  const folder = freshFolder(context)
+  const choice = await run(['edges', '-o', 'xml'], { folder })
+  assert.equal(choice.code, 2)
+  assert.match(choice.stderr, /Allowed choices are table, wide, json, linkerd; see/)
+  const period = await run(['report', '--period', 'x'], { folder })
+  assert.equal(period.code, 2)
+  assert.match(
+    period.stderr,
+    /^Cannot read period "x": wanted a week such as .*, a month such as .*, a quarter such as /,
+  )
+})
+
 test('every command that needs a cluster says so where none is registered, and makes no store', async (context) => {
   const folder = freshFolder(context)
   for (const line of [

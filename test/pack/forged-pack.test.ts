@@ -194,3 +194,13 @@ test('members that are unpacked in memory are unpacked one by one, and few of th
     ['data/windows.csv', heading.report, 'report.tlog-proof', 'vkey.pem', 'vkey.txt'].toSorted(),
   )
 })
+
+test('verify.mjs tells how it is used, and that is no error', () => {
+  for (const option of ['--help', '-h']) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(VERIFIER_FOLDER, 'verify.mjs'), option], {
+      encoding: 'utf8',
+    })
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.match(stdout, /^usage: node verify\.mjs \[--key KEY\|FILE\]/)
+  }
+})

@@ -66,7 +66,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--at <time>', 'when it is sent on Monday, on that clock (default 07:00)')
     .option('--language <tag>', 'language that its mails declare, such as en-GB (default en)')
     .option('--format <format>', 'html (with a part in plain text) or text (default html)')
-    .option('--alerts <on|off>', 'tell its recipients at once of what cannot wait (default on)')
+    .option('--alerts <on|off>', 'send alerts to its recipients at once (default on)')
     .option('--webhook <url>', 'post alerts to this https address, too; it is recorded, so put no secret into it')
     .option('--webhook-secret-file <file>', '... signed by the secret in this file')
     .option('--webhook-secret <arn>', '... or by this secret of AWS Secrets Manager, as a function on AWS needs')

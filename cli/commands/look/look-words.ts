@@ -40,10 +40,10 @@ export function byClass(
   }
 }
 
-/** `Beside them 55 paths of Linkerd's own, 2 not encrypted: not judged.` */
+/** `Not judged: 55 paths of Linkerd's own, 2 not encrypted.` */
 export function othersText({ class: of, paths }: OtherPaths): string {
   const { notEncrypted } = countLook(paths)
-  return `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${notEncrypted} not encrypted: not judged.`
+  return `Not judged: ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${notEncrypted} not encrypted.`
 }
 
 /** Counts the paths of a look. */

@@ -30,8 +30,8 @@ export function addAccessOptions(command: Command): Command {
   const withTokens = command
     .option('--token-file <file>', 'who gets in: a token a line, and after it the clusters that it opens')
     .option('--jwt-issuer <url>', 'who gets in, too: whoever has a token (JWT) of this issuer')
-    .option('--jwt-audience <name>', '... that is meant for this audience')
-    .option('--jwt-keys <url>', '... and signed by a key that stands there (JWKS)')
+    .option('--jwt-audience <name>', '... with this audience')
+    .option('--jwt-keys <url>', '... and signed by a key of this JWKS')
     .option(
       '--jwt-claim <name>',
       '... the claim that names the clusters, of those who sign in, too',

@@ -79,7 +79,7 @@ export function addRun(program: Command, console: Console): void {
           .command('run')
           .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
           .description(
-            'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, tells channels of the week and of what cannot wait, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
+            'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, sends mail and alerts to channels, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
           ),
       ),
     ),

@@ -17,8 +17,10 @@ import { openFolder, openZip } from './verifier/zip.mjs'
 // Names in a pack are its maker's: none of them may move the cursor or clear the screen.
 const say = (line) => process.stdout.write(`${plain(line)}\n`)
 
+const USAGE = 'usage: node verify.mjs [--key KEY|FILE] [--checkpoint FILE] [pack.zip | folder]\n'
+
 function usage(problem) {
-  process.stderr.write(`${problem}\nusage: node verify.mjs [--key KEY|FILE] [--checkpoint FILE] [pack.zip | folder]\n`)
+  process.stderr.write(`${problem}\n${USAGE}`)
   process.exit(2)
 }
 
@@ -34,6 +36,10 @@ function textOf(option, file, otherwise) {
 }
 
 function main(args) {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(USAGE)
+    return 0
+  }
   const given = {}
   for (let at = 0; at < args.length; at++) {
     const option = /^--(key|checkpoint)$/.exec(args[at])?.[1]

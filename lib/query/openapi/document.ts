@@ -81,7 +81,7 @@ const RESPONSES: Readonly<Record<ProblemKind, string>> = {
   'bad-parameter': 'A parameter is unknown, repeated or unusable.',
   'not-authenticated': 'No token, or an unknown one.',
   'not-allowed': 'The token opens no cluster.',
-  'not-found': 'There is nothing of that name, or nothing that may be seen.',
+  'not-found': 'It does not exist, or the token gives no access to it.',
   'method-not-allowed': 'Only GET and HEAD are possible.',
   'not-acceptable': 'The answer has none of the wanted forms.',
   'history-changed': 'What was listed before the cursor changed: begin again without it.',

@@ -258,7 +258,7 @@ function nextOf({ kind }: ProblemError, pathname: string): readonly PageLink[] {
   }
   return pathname === '/' || (kind !== 'bad-parameter' && kind !== 'not-found')
     ? []
-    : [{ href: pathname, title: 'This page, as it is without what was asked of it' }]
+    : [{ href: pathname, title: 'This page without filters' }]
 }
 
 type PageLink = { readonly href: string; readonly title: string }

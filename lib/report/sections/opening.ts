@@ -180,7 +180,7 @@ export function notesOf(summary: Summary): readonly string[] {
     )
   for (const { class: of, paths, figures } of summary.others)
     notes.push(
-      `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, of which ${countWords(figures.openNow)} ${figures.openNow === 1 ? 'is' : 'are'} unencrypted at the end; they are listed apart, and not judged.`,
+      `Not judged: ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, of which ${countWords(figures.openNow)} ${figures.openNow === 1 ? 'is' : 'are'} unencrypted at the end.`,
     )
   return notes
 }
