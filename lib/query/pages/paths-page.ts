@@ -27,7 +27,7 @@ const SHOWN: ReadonlySet<PathList> = new Set(['unencrypted', 'undetermined'])
 /** How paths are listed, in words. */
 const LISTED_WORDS: Readonly<Record<PathList, string>> = {
   unencrypted: '▲ △ unencrypted at some time, or when last seen',
-  undetermined: '? undetermined in some window, or never seen and ✕ not collected in some',
+  undetermined: '? ✕ undetermined in some window, or not seen at all',
   encrypted: '● encrypted whenever seen',
   other: '– · ⊘ exempt, refused or without traffic',
 }
