@@ -129,8 +129,14 @@ afterEach((context) => {
 after(() => {
   const isPart = process.execArgv.some((option) => /^--test-(only$|name-pattern=|skip-pattern=)/.test(option))
   const [, testFile] = process.argv
-  if (testFile !== undefined) openGolden(testFile)
-  for (const golden of goldens.values()) finish(golden, isPart || hasFailure)
+  try {
+    if (testFile !== undefined) openGolden(testFile)
+    for (const golden of goldens.values()) finish(golden, isPart || hasFailure)
+  } catch (error) {
+    // A hook that throws keeps later ones from running, which end what the tests started: the process would go on for ever.
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
 })
 
 /** Writes what is new, and fails where a golden has texts that no test compares; if only a part of the tests ended well, that cannot be seen. */
