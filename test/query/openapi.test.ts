@@ -98,6 +98,7 @@ test('every answer has the shape that the document tells, gaps, problems and hos
     ['listCoverage', '/v1/clusters/east/coverage'],
     ['getCrypto', '/v1/clusters/west/crypto'],
     ['listPaths', '/v1/paths?limit=1000'],
+    ['listPaths', '/v1/paths?to=2026-11-24T12:05:00Z'],
     ['listEpisodes', '/v1/episodes'],
     ['listEdges', '/v1/edges'],
     ['listEdges', '/v1/edges?at=2026-11-24T12:12:00Z'],

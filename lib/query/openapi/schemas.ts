@@ -67,6 +67,11 @@ const settings = z.array(
   }),
 )
 
+/** What a row counts; null where the period cuts a stretch of which only the sums are kept. */
+const ofWhole = count.nullable().meta({
+  description: 'Null where the period holds a part of a stretch of which only the sums are kept.',
+})
+
 const path = z
   .strictObject({
     cluster: z.string(),
@@ -81,9 +86,9 @@ const path = z
     settings: settings.exactOptional(),
     fix: z.string().nullable(),
     clearShare: share.nullable().meta({ description: 'Part of the bytes that the mesh did not encrypt.' }),
-    opens: count,
-    openAtScrape: count,
-    bytes: count,
+    opens: ofWhole,
+    openAtScrape: ofWhole,
+    bytes: ofWhole,
     corroborated,
     enforcement,
     candidates: z.array(source),

@@ -30,8 +30,12 @@ function startTests(context: TestContext): {
         import { describe, test } from 'node:test'
         import { errorText, matchesText, TEXT, textWith } from '../support/texts/matches-text.ts'\n`
       writeFileSync(file, `${imports}${code}`)
-      const { status, stdout } = spawnSync(process.execPath, [...options, file], { cwd: folder, env, encoding: 'utf8' })
-      return { isGood: status === 0, said: stdout }
+      const { status, stdout, stderr } = spawnSync(process.execPath, [...options, file], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      })
+      return { isGood: status === 0, said: stdout + stderr }
     },
     golden: read('a.txt'),
     changed: read('a-changed.txt'),
