@@ -198,7 +198,7 @@ export function collectedExtent(
   by: { readonly now: Date; readonly isEnded: boolean },
 ): Known {
   return {
-    ...toldWindows(windows, { to }, by),
+    ...toldWindows(windows, windows, to, by),
     expectedFrom: windows[0]?.start ?? null,
     collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Cluster } from '../../lib/model/registry.ts'
 import type { Coverage, WindowResult } from '../../lib/model/window.ts'
-import type { Interval, TimelineMonth } from '../../lib/model/history.ts'
+import type { Episode, Interval, TimelineMonth } from '../../lib/model/history.ts'
 import { rows } from '../../lib/history/rows/path-history.ts'
 import { missingWindows, withMissing } from '../../lib/history/missing-windows.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
@@ -104,15 +104,16 @@ test('withMissing() makes every known path not-collected where nothing came, and
   )
 })
 
+const episode: Episode = {
+  id: 'e',
+  openedAt: seen.from,
+  sinceUnknown: false,
+  mayBeEarlier: false,
+  endedAt: null,
+  ending: null,
+}
+
 test('withMissing() cuts at the end of a month and keeps an open episode open', () => {
-  const episode = {
-    id: 'e',
-    openedAt: seen.from,
-    sinceUnknown: false,
-    mayBeEarlier: false,
-    endedAt: null,
-    ending: null,
-  }
   const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'plaintext', episode }] }
   const now = new Date('2026-12-01T01:01:00Z')
   const { months } = withMissing('shop', { months: [clear], episodes: [] }, missingWindows(cluster, toldBy(clear), now))
@@ -124,14 +125,6 @@ test('withMissing() cuts at the end of a month and keeps an open episode open', 
 })
 
 test('withMissing() does not continue an episode that ended with the last window', () => {
-  const episode = {
-    id: 'e',
-    openedAt: seen.from,
-    sinceUnknown: false,
-    mayBeEarlier: false,
-    endedAt: null,
-    ending: null,
-  }
   const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'not-observed', episode }] }
   const ended = { ...episode, endedAt: seen.to, ending: 'quiet' as const }
   const missing = missingWindows(cluster, toldBy(clear), new Date('2026-11-24T14:01:00Z'))

@@ -99,15 +99,12 @@ function toldOf(
   { platformNamespaces, hasStrips }: Pick<ReportSettings, 'platformNamespaces'> & { readonly hasStrips: boolean },
   by: { readonly now: Date; readonly isEnded: boolean },
 ) {
+  const windows = months.flatMap((month) => month.windows)
   return {
     answer: rows(months, episodes, wanted, { fixOf, platformNamespaces }),
     namespaces: namespacesOf(months.flatMap(({ intervals }) => intervals)),
-    isEmpty: months.every((month) => month.windows.every(({ evidence }) => evidence === null)),
-    ...toldWindows(
-      months.flatMap((month) => month.windows),
-      wanted,
-      by,
-    ),
+    isEmpty: windows.every(({ evidence }) => evidence === null),
+    ...toldWindows(windows.filter(within(wanted)), windows, wanted.to, by),
     strips: hasStrips ? latestStrips(months, wanted) : new Map<string, readonly StripCell[]>(),
   }
 }

@@ -47,7 +47,7 @@ export async function printPathsNow(
         collected: input.clusters.map(({ id, windows }) => ({
           cluster: id,
           hasEvidence: windows.some(({ evidence }) => evidence !== null),
-          ...toldWindows(windows, period, { now, isEnded: replays.has(id) }),
+          ...toldWindows(windows, windows, period.to, { now, isEnded: replays.has(id) }),
           // Of whatever state: a path that was open when it was last seen has another one in the period.
           rows: paths.filter((path) => isWantedPath(path, { namespace: wanted.namespace })).length,
         })),

@@ -138,7 +138,7 @@ export function clusterAnswer(
       id,
       collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
       expectedFrom: windows[0]?.start ?? null,
-      ...toldWindows(all, period, { now, isEnded: replay !== null }),
+      ...toldWindows(windows, all, period.to, { now, isEnded: replay !== null }),
       coverage: expected === 0 ? null : observed / expected,
       replay,
       problem: null,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type QueriedPeriod, within } from '../../../lib/history/rows/path-history.ts'
 import { isWindowTold, toldWindows } from '../../../lib/history/rows/told-windows.ts'
 
 const HOUR = 3600
@@ -16,6 +17,9 @@ const hour = (index: number, changes: object = {}) => ({
   ...changes,
 })
 const hours = (...indexes: number[]) => indexes.map((index) => hour(index))
+type Windows = Parameters<typeof toldWindows>[0]
+const told = (all: Windows, period: QueriedPeriod, by: Parameters<typeof toldWindows>[3]) =>
+  toldWindows(all.filter(within(period)), all, period.to, by)
 const by = { now: new Date(at(12, 1)), isEnded: false }
 
 test('a window tells nothing that was not collected, or in which nothing was observed; where nothing was expected it does', () => {
@@ -28,12 +32,12 @@ test('a window tells nothing that was not collected, or in which nothing was obs
   ]
   assert.deepEqual(cases.map(isWindowTold), [true, false, false, true, true])
   const all = [hour(9, { ratio: 0 }), hour(10, { collected: false }), hour(11)]
-  assert.deepEqual(toldWindows(all, {}, by), { windows: 3, notCollected: 2, uncoveredSeconds: 0 })
+  assert.deepEqual(told(all, {}, by), { windows: 3, notCollected: 2, uncoveredSeconds: 0 })
 })
 
 test('time between windows, and after the last one for as long as another would have been over, is covered by none', () => {
-  const uncovered = (all: Parameters<typeof toldWindows>[0], period: object = {}, more: object = {}) =>
-    toldWindows(all, period, { ...by, ...more }).uncoveredSeconds
+  const uncovered = (all: Windows, period: QueriedPeriod = {}, more: object = {}) =>
+    told(all, period, { ...by, ...more }).uncoveredSeconds
   assert.equal(uncovered(hours(8, 9, 10, 11)), 0)
   assert.equal(uncovered(hours(8, 11)), 2 * HOUR)
   assert.equal(uncovered(hours(8, 9)), 2 * HOUR + 60)
@@ -43,7 +47,7 @@ test('time between windows, and after the last one for as long as another would 
 })
 
 test('an end that lies in a window that is over lacks that window; in one that is not over, it lacks nothing', () => {
-  const uncovered = (to: string) => toldWindows(hours(8, 9, 10, 11), { from: at(8), to }, by).uncoveredSeconds
+  const uncovered = (to: string) => told(hours(8, 9, 10, 11), { from: at(8), to }, by).uncoveredSeconds
   assert.equal(uncovered(at(10)), 0)
   assert.equal(uncovered(at(10, 30)), HOUR / 2)
   assert.equal(uncovered(at(12, 30)), 0)
