@@ -1,4 +1,5 @@
 /** What to do first, as lines of a terminal. */
+import { beganOf, beganWords } from '../lib/report/words/format-episode.ts'
 import type { Summary } from '../lib/report/summary/summary.ts'
 import { actionEnds, actionTitle } from '../lib/report/words/action-titles.ts'
 import { byteWords, plural } from '../lib/report/words/vocabulary.ts'
@@ -40,7 +41,7 @@ export function actionLines(
       .slice(0, MAX_ACTIONS)
       .flatMap((action) => [
         `${action.number}  ${actionTitle(action)}`,
-        `   ${actionEnds(action)} · owner ${printable(action.owner)} · open since ${action.isSinceUnknown ? 'before ' : ''}${moment(action.since)}${action.mayBeEarlier ? ' or earlier' : ''}${action.clearBytes > 0 ? ` · ${byteWords(action.clearBytes)} unencrypted` : ''}`,
+        `   ${actionEnds(action)} · owner ${printable(action.owner)} · open since ${beganWords(beganOf(action), { moment })}${action.clearBytes > 0 ? ` · ${byteWords(action.clearBytes)} unencrypted` : ''}`,
       ]),
     ...(rest > 0 ? [`   ${plural(rest, 'more action')}: see the report, or ciphertrail paths`] : []),
     ...dark,

@@ -1,4 +1,5 @@
 /** Paths as a table, each once, what asks for attention first. */
+import { beganOf, beganWords } from '../lib/report/words/format-episode.ts'
 import type { Episode } from '../lib/model/history.ts'
 import { endName } from '../lib/assess/judge/waived.ts'
 import type { StateFilter } from '../lib/model/path.ts'
@@ -166,10 +167,8 @@ function sinceText(
   open: Episode | undefined,
   moment: (time: string) => string,
 ): string {
-  if (exposure === undefined && open !== undefined)
-    return `since ${open.sinceUnknown ? 'before ' : ''}${moment(open.openedAt)}${open.mayBeEarlier ? ' or earlier' : ''} (not seen now)`
+  if (exposure === undefined && open !== undefined) return `since ${beganWords(open, { moment })} (not seen now)`
   if (exposure === undefined) return '-'
-  if (exposure.isOpen)
-    return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}${exposure.mayBeEarlier ? ' or earlier' : ''}`
+  if (exposure.isOpen) return `since ${beganWords(beganOf(exposure), { moment })}`
   return `until ${moment(exposure.episodes.at(-1)?.endedAt ?? exposure.last)}`
 }

@@ -4,7 +4,7 @@ import { type EpisodeRow, byNewest, episodeJson, readEpisodes } from '../../lib/
 import { type PackedRows, joinRows, packRows } from '../../lib/history/rows/packed-rows.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
 import { notKnown } from '../../lib/query/routes/cluster-history.ts'
-import { begunWords } from '../../lib/report/sections/episodes.ts'
+import { beganWords } from '../../lib/report/words/format-episode.ts'
 import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { type Dates, datesOf, ageWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
@@ -109,7 +109,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
     {
       heading: 'BEGAN (UTC)',
-      text: (row) => begunWords({ dates }, row),
+      text: ({ episode }) => beganWords(episode, dates),
     },
     {
       heading: 'ENDED (UTC)',

@@ -1,4 +1,5 @@
 /** One row for each interval of equal state: `paths --history` and `paths --json`. */
+import { beganWords } from '../../../lib/report/words/format-episode.ts'
 import { fixOf } from '../../../lib/assess/fixes/fix-text.ts'
 import { isNotEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { endName, waivedRows } from '../../../lib/assess/judge/waived.ts'
@@ -151,7 +152,7 @@ function columns(
       text: ({ episode }) =>
         episode === null
           ? '-'
-          : `${episode.sinceUnknown ? 'before ' : ''}${dates.moment(episode.openedAt)}${episode.mayBeEarlier ? ' or earlier' : ''}${episode.ending === null ? '' : ` (${episode.ending})`}`,
+          : `${beganWords(episode, dates)}${episode.ending === null ? '' : ` (${episode.ending})`}`,
     },
     { heading: 'OPENS', text: ({ opens }) => (opens === null ? '-' : String(opens)) },
     { heading: 'REASON', text: ({ reason }) => reason || '-' },

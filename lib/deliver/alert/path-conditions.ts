@@ -1,3 +1,4 @@
+import { beganWords } from '../../report/words/format-episode.ts'
 import type { Watched, Present, AlertFacts, AlertPath, KnownFacts, KnownCluster } from './condition-kinds.ts'
 import { isOfChannel } from '../channel/channel.ts'
 import { toSeconds } from '../../time/windows.ts'
@@ -40,7 +41,7 @@ export function pathConditions(
     const isAgain = byPath.get(pathId)?.[0] !== path
     const since = episode.sinceUnknown
       ? `first seen ${dates.moment(episode.openedAt)}`
-      : `since ${dates.moment(episode.openedAt)}${episode.mayBeEarlier ? ' or earlier' : ''}`
+      : `since ${beganWords(episode, dates)}`
     const how = waiver === null ? notAcceptedWords(lapsed, watched?.waiver ?? null, known) : ''
     conditions.push({
       key,

@@ -1,7 +1,7 @@
 /** One path in the list of a mail: what became of it, and since when. */
 import type { Dates } from '../../time/dates.ts'
 import { durationWords } from '../../time/dates.ts'
-import { openFor } from '../../report/words/format-episode.ts'
+import { beganOf, beganWords, openFor } from '../../report/words/format-episode.ts'
 import { printable } from '../../text/printable.ts'
 import { endingWords } from '../../report/sections/not-encrypted.ts'
 import { LOOKS } from '../../report/drawing/state-looks.ts'
@@ -92,19 +92,14 @@ function openParts(
 
 /** `since Tue 4 Nov 09:00 (6 d 2 h)`, up to the last window that was collected. */
 export function exposedSinceWords(
-  {
-    cluster,
-    since,
-    isSinceUnknown,
-    mayBeEarlier,
-  }: Pick<Exposure, 'cluster' | 'since' | 'isSinceUnknown' | 'mayBeEarlier'>,
+  exposure: Pick<Exposure, 'cluster' | 'since' | 'isSinceUnknown' | 'mayBeEarlier'>,
   summary: Summary,
   dates: Dates,
 ): string {
-  const lasted = openFor(cluster, since, summary)
-  const isAtLeast = isSinceUnknown || mayBeEarlier
+  const lasted = openFor(exposure.cluster, exposure.since, summary)
+  const isAtLeast = exposure.isSinceUnknown || exposure.mayBeEarlier
   const length = lasted === null ? '' : ` (${isAtLeast ? 'at least ' : ''}${lasted.words})`
-  return `since ${isSinceUnknown ? 'before ' : ''}${dates.moment(since)}${!isSinceUnknown && mayBeEarlier ? ' or earlier' : ''}${length}`
+  return `since ${beganWords(beganOf(exposure), dates)}${length}`
 }
 
 function endedWords({ episode, exposure, source }: NewsItem, dates: Dates): string {

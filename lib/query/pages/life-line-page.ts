@@ -2,7 +2,8 @@
 import type { PathRow } from '../../model/history.ts'
 import type { GapReason } from '../../model/window.ts'
 import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-drawing.ts'
-import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
+import { endWords, lastedWords } from '../../report/sections/episodes.ts'
+import { beganWords } from '../../report/words/format-episode.ts'
 import { seenAs } from '../../assess/judge/seen-as.ts'
 import { lastSeen, pathKey } from '../../report/summary/path-summary.ts'
 import { sum } from '../../report/summary/sums.ts'
@@ -207,7 +208,7 @@ function episodeTable(wording: Wording, episodes: Wording['summary']['episodes']
     episodes
       .slice(0, MAX_ROWS)
       .map((one) => [
-        textCell(begunWords(wording, one)),
+        textCell(beganWords(one.episode, wording.dates)),
         lines(endWords(wording, one)),
         number(lastedWords(wording, one)),
       ]),

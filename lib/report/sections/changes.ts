@@ -1,4 +1,5 @@
 /** What changed since the period before. */
+import { beganWords } from '../words/format-episode.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
@@ -156,10 +157,8 @@ export function whenWords({ dates }: Pick<Wording, 'dates'>, change: PathChange)
     return `policy ${POLICY_WORDS[before]} before, and now ${POLICY_WORDS[after]}`
   }
   if (change.episode === null) return 'unknown'
-  const { openedAt, endedAt, ending, sinceUnknown } = change.episode
-  const begun = sinceUnknown
-    ? `since before ${dates.moment(openedAt)}`
-    : `since ${dates.moment(openedAt)}${change.mayBeEarlier ? ' or earlier' : ''}`
+  const { endedAt, ending } = change.episode
+  const begun = `since ${beganWords(change.episode, dates)}`
   if (endedAt === null) return change.isSeenSince === false ? `${begun}; not seen in this period` : begun
   const ended = `${begun}, until ${dates.moment(endedAt)}${ending === null ? '' : `; ${endingWords(ending, change)}`}`
   return change.isSeenSince === false ? `${ended}; not seen since` : ended

@@ -1,6 +1,6 @@
 /** Every run of windows in which a path was not encrypted, how it ended, and how long fixing took. */
 import { ageWords } from '../../time/dates.ts'
-import { openFor } from '../words/format-episode.ts'
+import { beganWords, openFor } from '../words/format-episode.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Episodes, EpisodeSummary } from '../summary/episode-summary.ts'
@@ -46,7 +46,7 @@ export function episodesSection(wording: Wording): SectionView {
               shown.map((one) => [
                 nameCell(endpointName(one.source)),
                 nameCell(destinationName(one)),
-                textCell(begunWords(wording, one)),
+                textCell(beganWords(one.episode, wording.dates)),
                 lines(endWords(wording, one)),
                 number(lastedWords(wording, one)),
               ]),
@@ -77,14 +77,6 @@ function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest, isAtLe
   if (median === null || longest === null)
     return `Time to fix: unknown. No episode with a known start was fixed or refused in the period.${unmeasured}`
   return `Time to fix, over ${plural(episodes, 'episode')} that ${episodes === 1 ? 'was' : 'were'} fixed or refused: median ${ageWords(median, isAtLeast)}, longest ${ageWords(longest, isAtLeast)}.${unmeasured}`
-}
-
-/** When an episode began. */
-export function begunWords(
-  { dates }: Pick<Wording, 'dates'>,
-  { episode: { openedAt, sinceUnknown, mayBeEarlier } }: Pick<EpisodeSummary, 'episode'>,
-): string {
-  return `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${mayBeEarlier ? ' or earlier' : ''}`
 }
 
 /** When and how an episode ended, a line each. */

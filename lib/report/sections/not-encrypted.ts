@@ -1,7 +1,7 @@
 /** Each path that was not encrypted, under the action that ends it: since when, who answers for it, why, and who accepted it. */
 import type { Episode } from '../../model/history.ts'
 import { durationWords } from '../../time/dates.ts'
-import { openWords, sinceWords } from '../words/format-episode.ts'
+import { beganOf, beganWords, openWords, sinceWords } from '../words/format-episode.ts'
 import { fixSteps } from '../words/split-fix.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
@@ -167,15 +167,6 @@ export function actionFacts({ summary, dates }: Wording, action: Action): string
   ].join(' · ')
 }
 
-type Since = Pick<Exposure, 'since' | 'isSinceUnknown' | 'mayBeEarlier'>
-
-/** When a path or an action began, as {@link sinceWords} takes it. */
-export const beganOf = ({ since, isSinceUnknown, mayBeEarlier }: Since): Parameters<typeof sinceWords>[1] => ({
-  openedAt: since,
-  sinceUnknown: isSinceUnknown,
-  mayBeEarlier,
-})
-
 /** One design for every table of paths that were not encrypted. */
 export function pathsTable(wording: Wording, shown: readonly Exposure[], all: number, isJudged = true): TableView {
   const left = all - shown.length
@@ -300,9 +291,9 @@ export function endingWords(ending: NonNullable<Episode['ending']>, { source }: 
 
 function episodeLines({ dates }: Wording, path: Exposure): readonly string[] {
   if (path.episodes.length < 2) return []
-  const each = path.episodes.map(({ openedAt, endedAt, ending, sinceUnknown, mayBeEarlier }) =>
+  const each = path.episodes.map(({ endedAt, ending, ...began }) =>
     [
-      `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${mayBeEarlier ? ' or earlier' : ''}${endedAt === null ? ', still open' : ` to ${dates.moment(endedAt)}`}`,
+      `${beganWords(began, dates)}${endedAt === null ? ', still open' : ` to ${dates.moment(endedAt)}`}`,
       ...(ending === null ? [] : [endingWords(ending, path)]),
     ].join(', '),
   )

@@ -18,9 +18,8 @@ import {
   textCell,
 } from '../table-cells.ts'
 import type { CellView } from '../table-cells.ts'
-import { beganOf } from './not-encrypted.ts'
 import { actionTitle } from '../words/action-titles.ts'
-import { sinceWords } from '../words/format-episode.ts'
+import { beganOf, sinceWords } from '../words/format-episode.ts'
 import { clusterNote, firstLines, firstRows } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { countWords, plural, reasonWords, seenShareNote, seenShareWords } from '../words/vocabulary.ts'
